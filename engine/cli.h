@@ -1,0 +1,58 @@
+/* cli.h - what the sub-commands of inferfs-engine share.
+ *
+ * A sub-command gets its own argv (argv[0] is its name) and returns the exit status: 0, CLI_FAILED
+ * after one line `inferfs-engine: MODEL: reason` on stderr, or CLI_USAGE after one line about the
+ * command line.
+ *
+ * Threads:  one.
+ * Limits:   CLI_INPUT_BYTES_MAX of standard input.
+ */
+#ifndef CLI_H
+#define CLI_H
+
+#include "base/memory.h"
+#include "engine.h"
+#include "text/tokenizer.h"
+
+#include <getopt.h>
+
+enum { CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_INPUT_BYTES_MAX = 64 << 20 };
+
+/* Print one line and return the exit status. */
+int cli_fail(const char *model, const char *reason);
+int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* getopt_long() without its own messages.  Returns the option's value, -1 at the end, or '?' after
+ * the line about an unknown option or a missing value was printed. */
+int cli_option(int argc, char **argv, const char *letters, const struct option *options);
+
+/* The one positional argument behind the options: MODEL.  NULL after the line about it. */
+const char *cli_model(int argc, char **argv);
+
+/* A whole number or a decimal from an option, within [low, high].  False after the line about it.
+ */
+bool cli_integer(const char *command, const char *name, const char *value, int64_t low,
+                 int64_t high, int64_t *out);
+bool cli_number(const char *command, const char *name, const char *value, double low, double high,
+                float *out);
+
+/* All of standard input into a new buffer.  Returns 0, or an exit status (the line printed). */
+int cli_read_input(const char *model, struct buffer *out);
+
+/* Token ids in standard input, separated by white space; free them with tokens_free().  Returns 0
+ * or an exit status. */
+int cli_read_ids(const char *model, struct tokens *out);
+
+/* Options for one user at a terminal: all memory that there is for KV pages; kernels as
+ * $INFERFS_KERNELS says. */
+struct engine_options cli_engine_options(void);
+
+/* Open, or say why not. */
+int cli_open(const char *model, const struct engine_options *options, struct engine **out);
+
+/* Push out what was printed: a full disk or a closed pipe is a failure too.  Returns `status` when
+ * that is not 0. */
+int cli_finish(const char *model, int status);
+
+#endif

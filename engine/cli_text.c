@@ -1,0 +1,192 @@
+/* cli_text.c - see cli_text.h. */
+#include "cli_text.h"
+
+#include "cli.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+#include "text/tokens.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Open a model of which only the tokenizer is used. */
+static int open_tokenizer(const char *model, struct engine **out)
+{
+    struct engine_options options = cli_engine_options();
+    options.threads = 1;
+    return cli_open(model, &options, out);
+}
+
+static int print_ids(const char *model, const struct tokenizer *tokenizer, struct text text,
+                     enum tokenizer_special special)
+{
+    struct tokens tokens = {0};
+    int status = tokenizer_encode(tokenizer, text, special, &tokens);
+    if (status) {
+        tokens_free(&tokens);
+        return cli_fail(model, strerror(-status));
+    }
+    for (size_t i = 0; i < tokens.count; i++)
+        printf("%s%d", i ? " " : "", tokens.ids[i]);
+    putchar('\n');
+    tokens_free(&tokens);
+    return 0;
+}
+
+/* Separated, not ended: n NULs stand between n + 1 texts. */
+static int print_ids_of_each(const char *model, const struct tokenizer *tokenizer, struct text all,
+                             enum tokenizer_special special)
+{
+    for (;;) {
+        const char *nul = all.length ? memchr(all.bytes, '\0', all.length) : NULL;
+        size_t length = nul ? (size_t)(nul - all.bytes) : all.length;
+        int status = print_ids(model, tokenizer, (struct text){all.bytes, length}, special);
+        if (status || !nul)
+            return status;
+        all = (struct text){nul + 1, all.length - length - 1};
+    }
+}
+
+int cli_text_tokenize(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"special", no_argument, NULL, 's'}, {"null", no_argument, NULL, '0'}, {0}};
+    enum tokenizer_special special = TOKENIZER_PLAIN;
+    bool null = false;
+    for (int option; (option = cli_option(argc, argv, ":", options)) != -1;) {
+        if (option == 's')
+            special = TOKENIZER_SPECIAL;
+        else if (option == '0')
+            null = true;
+        else
+            return CLI_USAGE;
+    }
+    const char *model = cli_model(argc, argv);
+    if (!model)
+        return CLI_USAGE;
+    struct engine *engine;
+    struct buffer input;
+    int status = open_tokenizer(model, &engine);
+    if (status)
+        return status;
+    status = cli_read_input(model, &input);
+    if (!status) {
+        const struct tokenizer *tokenizer = engine_tokenizer(engine);
+        status = null ? print_ids_of_each(model, tokenizer, buffer_text(&input), special)
+                      : print_ids(model, tokenizer, buffer_text(&input), special);
+        buffer_free(&input);
+    }
+    engine_close(engine);
+    return cli_finish(model, status);
+}
+
+static int print_pieces(const char *model, const struct tokenizer *tokenizer,
+                        const struct tokens *tokens)
+{
+    size_t capacity = tokenizer_piece_bytes_max(tokenizer);
+    char *piece = memory_try(capacity, 1);
+    int status = piece ? 0 : cli_fail(model, "no memory for a token");
+    for (size_t i = 0; !status && i < tokens->count; i++) {
+        long length = tokenizer_decode(tokenizer, tokens->ids[i], true, piece, capacity);
+        if (length < 0 || (size_t)length > capacity)
+            status = cli_fail(model, "a token id is not in the vocabulary");
+        else
+            fwrite(piece, 1, (size_t)length, stdout);
+    }
+    free(piece);
+    return status;
+}
+
+int cli_text_detokenize(int argc, char **argv)
+{
+    static const struct option options[] = {{0}};
+    if (cli_option(argc, argv, ":", options) != -1)
+        return CLI_USAGE;
+    const char *model = cli_model(argc, argv);
+    if (!model)
+        return CLI_USAGE;
+    struct engine *engine;
+    struct tokens tokens;
+    int status = open_tokenizer(model, &engine);
+    if (status)
+        return status;
+    status = cli_read_ids(model, &tokens);
+    if (!status) {
+        status = print_pieces(model, engine_tokenizer(engine), &tokens);
+        tokens_free(&tokens);
+    }
+    engine_close(engine);
+    return cli_finish(model, status);
+}
+
+/* --- render ----------------------------------------------------------------------------------- */
+
+static bool text_from_json(const json_t *object, const char *key, struct text *out)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_string(value))
+        return false;
+    *out = (struct text){json_string_value(value), json_string_length(value)};
+    return true;
+}
+
+/* Point messages[CHAT_MESSAGES_MAX] at the strings of a JSON array. */
+static bool messages_from_json(const json_t *array, struct chat_message *messages, size_t *count)
+{
+    *count = json_array_size(array); /* 0 when it is none */
+    if (*count == 0 || *count > CHAT_MESSAGES_MAX)
+        return false;
+    for (size_t i = 0; i < *count; i++) {
+        const json_t *object = json_array_get(array, i);
+        if (!text_from_json(object, "role", &messages[i].role) ||
+            !text_from_json(object, "content", &messages[i].content))
+            return false;
+    }
+    return true;
+}
+
+static int print_chat(const char *model, const struct engine *engine, const json_t *array)
+{
+    struct chat_message *messages = memory_try(CHAT_MESSAGES_MAX, sizeof *messages);
+    struct chat_text text = {.text = buffer_new(CHAT_TEXT_BYTES_MAX)};
+    struct error error = {0};
+    size_t count;
+    int status = 0;
+    if (!messages)
+        status = cli_fail(model, "no memory for the messages");
+    else if (!messages_from_json(array, messages, &count))
+        status = cli_fail(model, "standard input is not [{\"role\":\"...\",\"content\":\"...\"}]");
+    else if (chat_render(engine_chat_format(engine), messages, count, &text, &error))
+        status = cli_fail(model, error.text);
+    else
+        fwrite(text.text.bytes, 1, text.text.length, stdout);
+    chat_text_free(&text);
+    free(messages);
+    return status;
+}
+
+int cli_text_render(int argc, char **argv)
+{
+    static const struct option options[] = {{0}};
+    if (cli_option(argc, argv, ":", options) != -1)
+        return CLI_USAGE;
+    const char *model = cli_model(argc, argv);
+    if (!model)
+        return CLI_USAGE;
+    struct engine *engine;
+    struct buffer input;
+    int status = open_tokenizer(model, &engine);
+    if (status)
+        return status;
+    status = cli_read_input(model, &input);
+    if (!status) {
+        json_t *array =
+            input.length ? json_loadb(input.bytes, input.length, JSON_ALLOW_NUL, NULL) : NULL;
+        status = print_chat(model, engine, array);
+        json_decref(array);
+        buffer_free(&input);
+    }
+    engine_close(engine);
+    return cli_finish(model, status);
+}

@@ -1,0 +1,145 @@
+/* engine.h - one loaded model that answers many requests at once.
+ *
+ * The worker and the command line sit on this header; neither sees a tensor.
+ *
+ * Owns:     the mapping, the tokenizer, the KV pages, the scratch and a team of threads.
+ * Promise:  a request's tokens do not depend on what else runs, on the chunking of its prompt or on
+ *           the number of threads: the same request gives the same bytes.
+ *           Generating allocates nothing but KV pages within what was granted.
+ * Threads:  one thread calls all functions (its team computes inside).
+ * Limits:   ENGINE_* below.
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include "base/error.h"
+#include "base/text.h"
+#include "generate/sampling.h"
+#include "text/chat.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    ENGINE_SEQUENCES_MAX = 32,       /* run at once; more requests wait inside */
+    ENGINE_REQUESTS_MAX = 4096,
+    ENGINE_PREFILL_CHUNK = 256,      /* prompt tokens in one step, so that streams do not stall */
+    ENGINE_PREFILL_CHUNK_MAX = 2048,
+    ENGINE_STOPS_MAX = 16,
+    ENGINE_STOP_BYTES_MAX = 256,
+    ENGINE_KV_TOKENS_INITIAL = 1024, /* KV that a load reserves; more is asked for as it is needed */
+};
+
+struct engine_options {
+    int threads;            /* 0: threads_available() */
+    const char *kernels;    /* NULL: the best for this CPU */
+    int32_t context;        /* tokens a sequence may hold; 0: what the model was trained for */
+    int32_t prefill_chunk;  /* 0: ENGINE_PREFILL_CHUNK */
+    uint64_t kv_bytes;      /* granted for KV pages at the start */
+    bool populate;          /* bring the weights into the page tables at opening */
+};
+
+/* What loading a model will hold, from its header alone. */
+struct engine_plan {
+    uint64_t weight_bytes;   /* mapped: the file(s) */
+    uint64_t fixed_bytes;    /* anonymous, an upper bound: tokenizer, scratch, threads */
+    uint64_t kv_page_bytes;  /* one page of all layers: KV_PAGE_TOKENS positions */
+    int32_t context;         /* the model's */
+    uint64_t charge_bytes;   /* weight + fixed + KV of min(context, ENGINE_KV_TOKENS_INITIAL) */
+};
+
+/* Metadata and plan of a model, without loading it.  *json is malloc'ed: one line.  The object holds
+ * name, architecture, quantisation, parameters, context, file_bytes, the plan's numbers,
+ * chat (bool), vocabulary, layers, and the general.* strings.  Errors as engine_open(). */
+int engine_inspect(const char *path, struct engine_plan *plan, char **json, struct error *error);
+
+/* When the phases of opening ended, CLOCK_MONOTONIC microseconds, and what they moved. */
+struct engine_loading {
+    int64_t started_us, opened_us, populated_us, configured_us, ready_us;
+    uint64_t loaded_bytes; /* mapped and populated */
+    uint64_t cold_bytes;   /* of them not in the page cache before */
+};
+
+struct engine;
+
+/* Open a model.  Returns 0, or
+ *   -ENOEXEC  not a model that this engine runs: the text says what (key, tensor, type) and where
+ *   -ENOENT, -EACCES, -EIO  the file, as the system said
+ *   -ENOMEM   no memory for scratch or tokenizer
+ *   -EINVAL   an option out of range */
+int engine_open(const char *path, const struct engine_options *options, struct engine **out,
+                struct error *error);
+void engine_close(struct engine *engine);
+
+const struct engine_loading *engine_loading(const struct engine *engine);
+const struct engine_plan *engine_plan(const struct engine *engine);
+const struct tokenizer *engine_tokenizer(const struct engine *engine);
+const struct chat_format *engine_chat_format(const struct engine *engine);
+const char *engine_kernels(const struct engine *engine);
+int32_t engine_context(const struct engine *engine);
+
+/* Compute with this many threads from the next step on (1..as opened). */
+void engine_set_threads(struct engine *engine, int threads);
+
+struct engine_request {
+    bool raw;                            /* complete messages[0].content as it is */
+    const struct chat_message *messages; /* else render them with the model's template; a model of
+                                          * CHAT_NONE completes the last one raw */
+    size_t message_count;
+    struct sampling sampling;
+    int32_t max_tokens;                  /* 0: as many as the context leaves room for */
+    const struct text *stops;            /* the answer ends before the first of these */
+    size_t stop_count;
+};
+
+enum engine_finish { ENGINE_STOP, ENGINE_LENGTH, ENGINE_CANCELLED, ENGINE_FAILED };
+const char *engine_finish_name(enum engine_finish finish); /* "stop", "length", ... */
+
+struct engine_usage {
+    int32_t prompt_tokens, completion_tokens;
+    int64_t started_us;     /* its first prefill step began */
+    int64_t first_token_us; /* its first token was chosen; 0 when none was */
+    int64_t ended_us;
+};
+
+/* What a step says about one request.  Text is whole UTF-8 characters only (bytes that can't become
+ * one are passed on at the end); text that may be the beginning of a stop string is held back. */
+struct engine_sink {
+    void *owner;
+    void (*token)(void *owner, uint64_t id, int32_t token); /* each chosen id; may be NULL */
+    void (*text)(void *owner, uint64_t id, struct text text);
+    void (*done)(void *owner, uint64_t id, enum engine_finish finish,
+                 const struct engine_usage *usage, const struct error *error);
+    /* KV pages for `bytes` more are wanted; answered by engine_grant() or engine_refuse().  Asked
+     * once until answered. */
+    void (*need)(void *owner, uint64_t bytes);
+};
+
+/* Queue a request; the strings are copied.  Returns 0, or
+ *   -EMSGSIZE  prompt (plus max_tokens) does not fit the context: the text has the numbers
+ *   -EINVAL    empty prompt, unknown role, a parameter or stop string out of range
+ *   -EAGAIN    ENGINE_REQUESTS_MAX
+ *   -ENOMEM */
+int engine_submit(struct engine *engine, uint64_t id, const struct engine_request *request,
+                  struct error *error);
+
+/* End a request at the next step with ENGINE_CANCELLED; unknown ids are ignored. */
+void engine_cancel(struct engine *engine, uint64_t id);
+
+/* Run one step of everything that can run: at most one prefill chunk plus one token of every
+ * decoding sequence.  Returns whether work remains that does not wait for memory. */
+bool engine_step(struct engine *engine, const struct engine_sink *sink);
+
+/* KV memory: `bytes` more may be used; or none, and every request that waits for it ends with
+ * ENOMEM and this text. */
+void engine_grant(struct engine *engine, uint64_t bytes);
+void engine_refuse(struct engine *engine, const struct engine_sink *sink, const char *text);
+
+/* Logits of every position of `tokens`, one call of `row` per position in order; a false return
+ * ends it.  For `logits`, `nll` and tests; no request may be running.  Returns 0, -EMSGSIZE,
+ * -ENOMEM, -EINVAL (an id out of range), or -EIO when they are not finite. */
+int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
+                  bool (*row)(void *owner, size_t position, const float *logits, int32_t count),
+                  void *owner, struct error *error);
+
+#endif

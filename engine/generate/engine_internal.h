@@ -1,0 +1,59 @@
+/* engine_internal.h - what the files behind engine.h share; nobody else includes it.
+ *
+ *   engine.c     opening and closing        schedule.c  requests, batches, memory
+ *   inspect.c    the plan, the description  logits.c    logits of a given text
+ */
+#ifndef GENERATE_ENGINE_INTERNAL_H
+#define GENERATE_ENGINE_INTERNAL_H
+
+#include "engine.h"
+#include "generate/sequence.h"
+#include "load/gguf.h"
+#include "model/forward.h"
+#include "text/chat.h"
+
+struct engine {
+    struct gguf *gguf;
+    struct model model;
+    struct vocabulary vocabulary;
+    struct tokenizer *tokenizer;
+    struct chat_format chat;
+    struct error chat_error; /* why there is no chat format, if the model has a template */
+
+    const struct kernels *kernels;
+    struct threads *threads;
+    int threads_used;
+    struct forward *forward;
+    struct kv kv;
+    int32_t context;
+    int32_t prefill_chunk;
+    struct engine_plan plan;
+    struct engine_loading loading;
+
+    struct forward_token *batch; /* [prefill_chunk + ENGINE_SEQUENCES_MAX] */
+    int32_t batch_count;
+    struct candidate *candidates; /* [vocabulary] */
+    char *piece;                  /* [piece_bytes_max]: one decoded token */
+    size_t piece_bytes_max;
+
+    struct sequence *running[ENGINE_SEQUENCES_MAX]; /* the oldest first */
+    int running_count;
+    struct sequence *queue_first, **queue_last;
+    int queue_count;
+    bool need_asked; /* and not yet answered */
+};
+
+/* The options with their defaults filled in, against the model's own context.  Returns 0 or
+ * -EINVAL. */
+int engine_settle_options(const struct engine_options *options, const struct model_config *config,
+                          struct engine_options *out, struct error *error);
+
+/* What a model will hold with settled options. */
+struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
+                                    const struct engine_options *options);
+
+/* Vocabulary, tokenizer and chat format of a file.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
+ * is in *engine and is closed with it. */
+int engine_open_text(struct engine *engine, struct error *error);
+
+#endif

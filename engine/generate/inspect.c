@@ -1,0 +1,203 @@
+/* inspect.c - what a model is and what it will hold, without loading it; see ../engine.h. */
+#include "generate/engine_internal.h"
+
+#include "math/attention.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+/* Upper bounds of what the parts of a loaded model allocate beside the scratch, which
+ * forward_bytes() counts exactly.  The tokenizer's tables are open-addressed, a third to two thirds
+ * full, of 16-byte slots; views of strings take 16 bytes. */
+enum {
+    TOKEN_BYTES = 16 + 1 + 3 * 16,            /* view, kind, slots */
+    MERGE_BYTES = 16 + 3 * 16,                /* view, slots */
+    TENSOR_BYTES = 3 * sizeof(struct tensor), /* table, twice that while it grows; index */
+    KEY_BYTES = 2 * sizeof(struct gguf_value),
+    THREAD_BYTES = 256 << 10, /* stack that the kernels touch, and the C library's share */
+    PROCESS_BYTES = 4 << 20,  /* C library, pages that a program writes at its start, requests */
+};
+
+enum { STRING_BYTES_MAX = 4096 }; /* of a general.* string in the description */
+
+static uint64_t item_count(const struct gguf *gguf, const char *key)
+{
+    const struct gguf_value *value = gguf_find(gguf, key);
+    return value && value->type == GGUF_ARRAY ? value->count : 0;
+}
+
+static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *config,
+                            const struct engine_options *options)
+{
+    int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
+    return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
+           (uint64_t)batch * sizeof(struct forward_token) +
+           (uint64_t)config->vocabulary * sizeof(struct candidate) +
+           (uint64_t)config->layers * sizeof(struct layer) +
+           item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
+           item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES +
+           gguf_tensor_count(gguf) * TENSOR_BYTES + gguf_key_count(gguf) * KEY_BYTES +
+           (uint64_t)options->threads * THREAD_BYTES + PROCESS_BYTES;
+}
+
+struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
+                                    const struct engine_options *options)
+{
+    struct engine_plan plan = {
+        .weight_bytes = gguf_file_bytes(gguf),
+        .fixed_bytes = fixed_bytes(gguf, config, options),
+        .kv_page_bytes = kv_round(forward_page_bytes(config)),
+        .context = config->context,
+    };
+    uint64_t tokens = config->context < ENGINE_KV_TOKENS_INITIAL ? (uint64_t)config->context
+                                                                 : ENGINE_KV_TOKENS_INITIAL;
+    plan.charge_bytes = plan.weight_bytes + plan.fixed_bytes +
+                        (tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS * plan.kv_page_bytes;
+    return plan;
+}
+
+/* ---- the description ---- */
+
+/* general.file_type, in the words that people know from file names. */
+static const char *file_type_name(uint32_t type)
+{
+    static const struct {
+        uint32_t type;
+        const char *name;
+    } names[] = {
+        {0, "F32"},   {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},
+        {8, "Q5_0"},  {9, "Q5_1"},    {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
+        {18, "Q6_K"}, {17, "Q5_K_M"}, {32, "BF16"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].type == type)
+            return names[i].name;
+    return NULL;
+}
+
+/* The type that most bytes of the file have. */
+static const char *commonest_type(const struct gguf *gguf)
+{
+    const struct tensor_format *best = NULL;
+    uint64_t best_bytes = 0;
+    for (uint32_t type = TENSOR_F32; type <= TENSOR_BF16; type++) {
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < gguf_tensor_count(gguf); i++)
+            if ((uint32_t)gguf_tensor_at(gguf, i)->type == type)
+                bytes += gguf_tensor_at(gguf, i)->bytes;
+        if (bytes > best_bytes) {
+            best = tensor_format(type);
+            best_bytes = bytes;
+        }
+    }
+    return best ? best->name : "unknown";
+}
+
+static const char *quantisation(const struct gguf *gguf)
+{
+    uint32_t type;
+    const char *name = NULL;
+    if (gguf_get_u32(gguf, "general.file_type", &type, NULL) == 0)
+        name = file_type_name(type);
+    return name ? name : commonest_type(gguf);
+}
+
+static uint64_t parameters(const struct gguf *gguf)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < gguf_tensor_count(gguf); i++) {
+        const struct tensor *tensor = gguf_tensor_at(gguf, i);
+        const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
+        total += tensor->bytes / format->block_bytes * format->block;
+    }
+    return total;
+}
+
+/* A string from the file; NULL when it is too long or no UTF-8. */
+static json_t *string_of(struct text text)
+{
+    return text.length <= STRING_BYTES_MAX ? json_stringn(text.bytes, text.length) : NULL;
+}
+
+/* The file's own name for the model, or the file's name. */
+static json_t *name_of(const struct gguf *gguf, const char *path)
+{
+    struct text name = {0};
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t length = strlen(base);
+    json_t *json = gguf_get_string(gguf, "general.name", &name, NULL) == 0 && name.length
+                       ? string_of(name)
+                       : NULL;
+    if (json)
+        return json;
+    if (length > 5 && strcmp(base + length - 5, ".gguf") == 0)
+        length -= 5;
+    json = json_stringn(base, length);
+    return json ? json : json_string("?");
+}
+
+/* general.* strings without their prefix. */
+static json_t *general_of(const struct gguf *gguf)
+{
+    const size_t prefix = strlen("general.");
+    json_t *general = json_object();
+    for (size_t i = 0; general && i < gguf_key_count(gguf); i++) {
+        const struct gguf_value *value = gguf_key(gguf, i);
+        char key[128];
+        struct text string;
+        if (value->type != GGUF_STRING || value->key.length >= sizeof key ||
+            value->key.length <= prefix || memcmp(value->key.bytes, "general.", prefix) != 0)
+            continue;
+        memcpy(key, value->key.bytes, value->key.length);
+        key[value->key.length] = 0;
+        if (gguf_get_string(gguf, key, &string, NULL) == 0)
+            json_object_set_new(general, key + prefix, string_of(string)); /* NULL: left out */
+    }
+    return general;
+}
+
+static char *describe(const struct engine *engine, const char *path)
+{
+    const struct engine_plan *plan = &engine->plan;
+    const struct model_config *config = &engine->model.config;
+    json_t *json = json_pack(
+        "{s:o, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, s:o}", /* in order: */
+        "name", name_of(engine->gguf, path), "architecture", config->family->name, "quantisation",
+        quantisation(engine->gguf), "parameters", (json_int_t)parameters(engine->gguf), "context",
+        (int)plan->context, "file_bytes", (json_int_t)gguf_file_bytes(engine->gguf), "weight_bytes",
+        (json_int_t)plan->weight_bytes, "fixed_bytes", (json_int_t)plan->fixed_bytes,
+        "kv_page_bytes", (json_int_t)plan->kv_page_bytes, "charge_bytes",
+        (json_int_t)plan->charge_bytes, "chat", engine->chat.family != CHAT_NONE, "vocabulary",
+        (int)config->vocabulary, "layers", (int)config->layers, "general",
+        general_of(engine->gguf));
+    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    return line;
+}
+
+int engine_inspect(const char *path, struct engine_plan *plan, char **json, struct error *error)
+{
+    struct engine *engine = memory_try(1, sizeof *engine);
+    if (!engine)
+        return error_set(error, ENOMEM, "no memory for an engine");
+    const struct engine_options defaults = {0};
+    struct engine_options settled;
+    int status = gguf_open(path, &engine->gguf, error);
+    if (!status)
+        status = model_open(engine->gguf, &engine->model, error);
+    if (!status)
+        status = engine_settle_options(&defaults, &engine->model.config, &settled, error);
+    if (!status)
+        status = engine_open_text(engine, error);
+    if (!status) {
+        engine->plan = engine_make_plan(engine->gguf, &engine->model.config, &settled);
+        *plan = engine->plan;
+        *json = describe(engine, path);
+        if (!*json)
+            status = error_set(error, ENOMEM, "no memory for a description");
+    }
+    engine_close(engine);
+    return status;
+}

@@ -1,0 +1,349 @@
+/* schedule.c - continuous batching: which tokens a step computes, and what becomes of its logits.
+ *
+ * A step takes one token of every decoding sequence and up to a chunk of unread prompt tokens, the
+ * oldest sequence first.  Sequences come and go between steps.  One that lacks a KV page sits out;
+ * the owner is asked once for what all of them lack. */
+#include "generate/engine_internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+_Static_assert((int)ENGINE_STOPS_MAX == (int)STOP_STRINGS_MAX,
+               "engine.h promises what stop.h does");
+_Static_assert((int)ENGINE_STOP_BYTES_MAX == (int)STOP_BYTES_MAX, "see above");
+
+/* Tokens of an answer for which memory is asked in advance: a need is an exchange of messages. */
+enum { NEED_TOKENS = 256 };
+
+/* A step in the making: the sequences whose tokens want logits, in the batch's order. */
+struct step {
+    struct engine *engine;
+    const struct engine_sink *sink;
+    struct sequence *choosing[ENGINE_SEQUENCES_MAX];
+    int32_t choosing_count;
+};
+
+const char *engine_finish_name(enum engine_finish finish)
+{
+    switch (finish) {
+    case ENGINE_STOP:
+        return "stop";
+    case ENGINE_LENGTH:
+        return "length";
+    case ENGINE_CANCELLED:
+        return "cancelled";
+    case ENGINE_FAILED:
+        break;
+    }
+    return "failed";
+}
+
+/* ---- requests ---- */
+
+/* A raw prompt begins with the model's start token; a rendered one too, unless its template has
+ * written it. */
+static int encode_raw(const struct engine *engine, struct text text, struct tokens *out)
+{
+    int32_t bos = tokenizer_bos(engine->tokenizer);
+    int status = text.length && bos != VOCABULARY_NONE ? tokens_append(out, bos) : 0;
+    return status ? status : tokenizer_encode(engine->tokenizer, text, TOKENIZER_PLAIN, out);
+}
+
+static int encode_chat(const struct engine *engine, const struct engine_request *request,
+                       struct tokens *out, struct error *error)
+{
+    struct chat_text rendered = {0};
+    int32_t bos = tokenizer_bos(engine->tokenizer);
+    int status =
+        chat_render(&engine->chat, request->messages, request->message_count, &rendered, error);
+    if (status)
+        return status;
+    if (bos != VOCABULARY_NONE)
+        status = tokens_append(out, bos);
+    if (!status)
+        status = chat_encode(engine->tokenizer, &rendered, out);
+    if (!status && bos != VOCABULARY_NONE && out->count > 1 && out->ids[1] == bos)
+        memmove(out->ids, out->ids + 1, --out->count * sizeof *out->ids);
+    chat_text_free(&rendered);
+    return status ? error_set(error, -status, "the prompt can't be tokenised") : 0;
+}
+
+static int encode(const struct engine *engine, const struct engine_request *request,
+                  struct tokens *out, struct error *error)
+{
+    if (request->message_count == 0)
+        return error_set(error, EINVAL, "the prompt is empty");
+    if (!request->raw && engine->chat_error.code)
+        return error_set(error, EINVAL, "%s; only raw completion works", engine->chat_error.text);
+    if (!request->raw && engine->chat.family != CHAT_NONE)
+        return encode_chat(engine, request, out, error);
+    size_t index = request->raw ? 0 : request->message_count - 1;
+    int status = encode_raw(engine, request->messages[index].content, out);
+    return status ? error_set(error, -status, "the prompt can't be tokenised") : 0;
+}
+
+int engine_submit(struct engine *engine, uint64_t id, const struct engine_request *request,
+                  struct error *error)
+{
+    struct tokens prompt = {0};
+    struct sequence *sequence;
+    if (engine->running_count + engine->queue_count >= ENGINE_REQUESTS_MAX)
+        return error_set(error, EAGAIN, "%d requests are waiting already", ENGINE_REQUESTS_MAX);
+    int status = encode(engine, request, &prompt, error);
+    if (status) {
+        tokens_free(&prompt);
+        return status;
+    }
+    status = sequence_open(id, request, &prompt, engine->context, engine->piece_bytes_max,
+                           &sequence, error);
+    if (status)
+        return status;
+    *engine->queue_last = sequence;
+    engine->queue_last = &sequence->next;
+    engine->queue_count++;
+    return 0;
+}
+
+void engine_cancel(struct engine *engine, uint64_t id)
+{
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i] && engine->running[i]->id == id)
+            engine->running[i]->cancelled = true;
+    for (struct sequence *at = engine->queue_first; at; at = at->next)
+        if (at->id == id)
+            at->cancelled = true;
+}
+
+/* ---- the end of a request ---- */
+
+/* Tell the sink, then free it: the caller has unlinked it. */
+static void end(struct engine *engine, const struct engine_sink *sink, struct sequence *sequence,
+                enum engine_finish finish, const struct error *error)
+{
+    sequence->usage.ended_us = clock_now_us();
+    struct engine_usage usage = sequence->usage;
+    uint64_t id = sequence->id;
+    sequence_close(sequence, &engine->kv);
+    sink->done(sink->owner, id, finish, &usage, error);
+}
+
+/* Leaves a hole in `running`, for loops that are under way. */
+static void end_running(struct engine *engine, const struct engine_sink *sink,
+                        struct sequence *sequence, enum engine_finish finish,
+                        const struct error *error)
+{
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i] == sequence)
+            engine->running[i] = NULL;
+    end(engine, sink, sequence, finish, error);
+}
+
+static void close_holes(struct engine *engine)
+{
+    int kept = 0;
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i])
+            engine->running[kept++] = engine->running[i];
+    engine->running_count = kept;
+}
+
+static void fail(struct engine *engine, const struct engine_sink *sink, struct sequence *sequence,
+                 int code, const char *text)
+{
+    struct error error;
+    error_set(&error, code, "%s", text);
+    end_running(engine, sink, sequence, ENGINE_FAILED, &error);
+}
+
+static struct sequence *unlink_queued(struct engine *engine, struct sequence **link)
+{
+    struct sequence *sequence = *link;
+    *link = sequence->next;
+    if (!*link)
+        engine->queue_last = link;
+    engine->queue_count--;
+    return sequence;
+}
+
+static void end_cancelled(struct engine *engine, const struct engine_sink *sink)
+{
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i]->cancelled)
+            end_running(engine, sink, engine->running[i], ENGINE_CANCELLED, NULL);
+    close_holes(engine);
+    struct sequence **link = &engine->queue_first;
+    while (*link)
+        if ((*link)->cancelled)
+            end(engine, sink, unlink_queued(engine, link), ENGINE_CANCELLED, NULL);
+        else
+            link = &(*link)->next;
+}
+
+static void admit(struct engine *engine)
+{
+    while (engine->queue_first && engine->running_count < ENGINE_SEQUENCES_MAX)
+        engine->running[engine->running_count++] = unlink_queued(engine, &engine->queue_first);
+}
+
+/* ---- a batch ---- */
+
+static void add_token(struct step *step, struct sequence *sequence, int32_t token, bool last)
+{
+    struct engine *engine = step->engine;
+    engine->batch[engine->batch_count++] = (struct forward_token){
+        .token = token,
+        .position = sequence->position++,
+        .pages = sequence->pages,
+        .wants_logits = last,
+    };
+    if (last)
+        step->choosing[step->choosing_count++] = sequence;
+}
+
+/* Room for up to `count` tokens; none marks the sequence, or ends it when it is not the grant but
+ * the system that has no page. */
+static int32_t reserve(struct step *step, struct sequence *sequence, int32_t count)
+{
+    struct engine *engine = step->engine;
+    int32_t room = sequence_reserve(sequence, &engine->kv, count);
+    sequence->starved = room == 0;
+    if (room == 0 && kv_available(&engine->kv) > 0)
+        fail(engine, step->sink, sequence, ENOMEM, "the system has no memory for KV pages");
+    return room;
+}
+
+/* Older sequences first, so that whoever lacks a page waits for older ones only. */
+static void compose(struct step *step)
+{
+    struct engine *engine = step->engine;
+    int32_t chunk = engine->prefill_chunk;
+    engine->batch_count = 0;
+    for (int i = 0; i < engine->running_count; i++) {
+        struct sequence *sequence = engine->running[i];
+        int32_t unread = sequence_unread(sequence);
+        sequence->starved = false;
+        if (unread > 0 && chunk == 0)
+            continue;
+        int32_t wanted = unread <= 0 ? 1 : unread < chunk ? unread : chunk;
+        int32_t room = reserve(step, sequence, wanted);
+        if (room == 0)
+            continue;
+        if (unread <= 0) {
+            add_token(step, sequence, sequence->token, true);
+            continue;
+        }
+        if (sequence->usage.started_us == 0)
+            sequence->usage.started_us = clock_now_us();
+        chunk -= room;
+        for (int32_t n = 0; n < room; n++, unread--)
+            add_token(step, sequence, sequence->prompt.ids[sequence->position], unread == 1);
+    }
+    close_holes(engine);
+}
+
+/* ---- what becomes of the logits ---- */
+
+static void show(const struct step *step, const struct sequence *sequence, struct text text)
+{
+    if (text.length)
+        step->sink->text(step->sink->owner, sequence->id, text);
+}
+
+/* Decode a token and show what may be shown.  Returns whether a stop string is complete. */
+static bool show_token(struct step *step, struct sequence *sequence, int32_t token)
+{
+    struct engine *engine = step->engine;
+    struct text text;
+    long length =
+        tokenizer_decode(engine->tokenizer, token, false, engine->piece, engine->piece_bytes_max);
+    bool stopped =
+        stop_feed(&sequence->stop, engine->piece, length > 0 ? (size_t)length : 0, &text);
+    show(step, sequence, text);
+    return stopped;
+}
+
+static void choose(struct step *step, struct sequence *sequence, float *logits)
+{
+    struct engine *engine = step->engine;
+    const struct engine_sink *sink = step->sink;
+    int32_t token = sampler_choose(&sequence->sampler, engine->kernels, logits,
+                                   engine->model.config.vocabulary, engine->candidates);
+    if (token < 0) {
+        fail(engine, sink, sequence, EIO, "the logits are not finite");
+        return;
+    }
+    struct engine_usage *usage = &sequence->usage;
+    if (usage->completion_tokens++ == 0)
+        usage->first_token_us = clock_now_us();
+    sequence->token = token;
+    sampler_saw(&sequence->sampler, token);
+    if (sink->token)
+        sink->token(sink->owner, sequence->id, token);
+    bool ends = tokenizer_is_end(engine->tokenizer, token);
+    bool stopped = !ends && show_token(step, sequence, token);
+    bool full = usage->completion_tokens == sequence->answer_max;
+    if (!stopped && (ends || full))
+        show(step, sequence, stop_flush(&sequence->stop));
+    if (stopped || ends || full)
+        end_running(engine, sink, sequence, stopped || ends ? ENGINE_STOP : ENGINE_LENGTH, NULL);
+}
+
+/* ---- memory ---- */
+
+static void ask_for_memory(struct engine *engine, const struct engine_sink *sink)
+{
+    uint64_t pages = 0;
+    if (engine->need_asked)
+        return;
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i]->starved)
+            pages += sequence_wanted_pages(engine->running[i], NEED_TOKENS);
+    uint64_t bytes = pages ? kv_missing_bytes(&engine->kv, pages) : 0;
+    if (bytes == 0)
+        return;
+    engine->need_asked = true;
+    sink->need(sink->owner, bytes);
+}
+
+void engine_grant(struct engine *engine, uint64_t bytes)
+{
+    kv_grant(&engine->kv, bytes);
+    engine->need_asked = false;
+}
+
+void engine_refuse(struct engine *engine, const struct engine_sink *sink, const char *text)
+{
+    engine->need_asked = false;
+    for (int i = 0; i < engine->running_count; i++)
+        if (engine->running[i]->starved)
+            fail(engine, sink, engine->running[i], ENOMEM, text);
+    close_holes(engine);
+}
+
+static bool can_go_on(const struct engine *engine)
+{
+    if (engine->queue_count && engine->running_count < ENGINE_SEQUENCES_MAX)
+        return true;
+    bool memory = kv_available(&engine->kv) > 0;
+    for (int i = 0; i < engine->running_count; i++)
+        if (!engine->running[i]->starved || memory || engine->running[i]->cancelled)
+            return true;
+    return false;
+}
+
+bool engine_step(struct engine *engine, const struct engine_sink *sink)
+{
+    struct step step = {.engine = engine, .sink = sink};
+    end_cancelled(engine, sink);
+    admit(engine);
+    compose(&step);
+    if (engine->batch_count)
+        forward_run(engine->forward, engine->threads_used, engine->batch, engine->batch_count);
+    for (int32_t i = 0; i < step.choosing_count; i++)
+        choose(&step, step.choosing[i], forward_logits(engine->forward, i));
+    close_holes(engine);
+    ask_for_memory(engine, sink);
+    return can_go_on(engine);
+}

@@ -1,0 +1,219 @@
+/* gguf.c - opening and closing, joining the parts of a split file, and the plain accessors. */
+#include "load/gguf.h"
+
+#include "base/memory.h"
+#include "load/gguf_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* A model of one mapping, checked; takes over the mapping even when it fails. */
+static int open_mapping(struct mapping mapping, struct gguf **out, struct error *error)
+{
+    struct gguf *gguf = memory_try(1, sizeof *gguf);
+    struct mapping *parts = memory_try(1, sizeof *parts);
+    if (!gguf || !parts) {
+        free(gguf);
+        free(parts);
+        mapping_close(&mapping);
+        return error_set(error, ENOMEM, "no memory to open a model");
+    }
+    *parts = mapping;
+    gguf->parts = parts;
+    gguf->part_count = 1;
+    int status = gguf_parse(gguf, error);
+    if (status)
+        gguf_close(gguf);
+    else
+        *out = gguf;
+    return status;
+}
+
+static int open_file(const char *path, struct gguf **out, struct error *error)
+{
+    struct mapping mapping;
+    int status = mapping_open(path, &mapping, error);
+    return status ? status : open_mapping(mapping, out, error);
+}
+
+/* Move the mapping and the tensors of `part` behind those of `first`; the keys stay behind. */
+static int adopt(struct gguf *first, struct gguf *part, struct error *error)
+{
+    void *parts = first->parts, *tensors = first->tensors;
+    size_t part_capacity = first->part_count;
+    int status =
+        memory_grow(&tensors, &first->tensor_capacity, first->tensor_count + part->tensor_count,
+                    sizeof *first->tensors, GGUF_TENSORS_MAX);
+    first->tensors = tensors;
+    if (!status)
+        status = memory_grow(&parts, &part_capacity, first->part_count + 1, sizeof *first->parts,
+                             GGUF_SPLITS_MAX);
+    first->parts = parts;
+    if (status == -EMSGSIZE)
+        return error_set(error, ENOEXEC, "more than %d tensors in all parts", GGUF_TENSORS_MAX);
+    if (status)
+        return error_set(error, ENOMEM, "no memory for %zu tensors",
+                         first->tensor_count + part->tensor_count);
+    memcpy(first->tensors + first->tensor_count, part->tensors,
+           part->tensor_count * sizeof *part->tensors);
+    first->tensor_count += part->tensor_count;
+    first->parts[first->part_count++] = part->parts[0];
+    part->part_count = 0;
+    return 0;
+}
+
+/* Open the part of that number and join it to *first, or become it. */
+static int open_part(char *path, struct gguf_split split, struct gguf **first, struct error *error)
+{
+    struct gguf *part;
+    if (split.count > 1)
+        gguf_split_rename(path, split);
+    int status = open_file(path, &part, error);
+    if (status)
+        return status;
+    if (!*first) {
+        *first = part;
+        return gguf_split_check(part, part, split, error);
+    }
+    status = gguf_split_check(*first, part, split, error);
+    if (!status)
+        status = adopt(*first, part, error);
+    gguf_close(part);
+    return status;
+}
+
+static int open_parts(char *path, uint32_t count, struct gguf **first, struct error *error)
+{
+    for (uint32_t number = 1; number <= count; number++) {
+        struct error reason = {0};
+        int status = open_part(path, (struct gguf_split){number, count}, first, &reason);
+        if (!status)
+            continue;
+        if (count == 1)
+            return error_set(error, -status, "%s", reason.text);
+        return error_set(error, -status, "part %" PRIu32 " of %" PRIu32 ": %s", number, count,
+                         reason.text);
+    }
+    int status = count > 1 ? gguf_split_check_total(*first, error) : 0;
+    return status ? status : gguf_tensors_index(*first, error);
+}
+
+int gguf_open(const char *path, struct gguf **out, struct error *error)
+{
+    uint32_t count = gguf_split_of(path).count;
+    if (count > GGUF_SPLITS_MAX)
+        return error_set(error, ENOEXEC, "named as one of %" PRIu32 " parts, at most %d are read",
+                         count, GGUF_SPLITS_MAX);
+    char *part_path = strdup(path);
+    if (!part_path)
+        return error_set(error, ENOMEM, "no memory to open a model");
+    struct gguf *gguf = NULL;
+    int status = open_parts(part_path, count, &gguf, error);
+    free(part_path);
+    if (status)
+        gguf_close(gguf);
+    else
+        *out = gguf;
+    return status;
+}
+
+int gguf_open_memory(const void *data, size_t bytes, struct gguf **out, struct error *error)
+{
+    struct gguf *gguf;
+    int status = open_mapping(mapping_borrow(data, bytes), &gguf, error);
+    if (status)
+        return status;
+    status = gguf_tensors_index(gguf, error);
+    if (status)
+        gguf_close(gguf);
+    else
+        *out = gguf;
+    return status;
+}
+
+void gguf_close(struct gguf *gguf)
+{
+    if (!gguf)
+        return;
+    gguf_index_free(&gguf->key_index);
+    gguf_index_free(&gguf->tensor_index);
+    free(gguf->keys);
+    free(gguf->tensors);
+    for (size_t i = 0; i < gguf->part_count; i++)
+        mapping_close(&gguf->parts[i]);
+    free(gguf->parts);
+    free(gguf);
+}
+
+uint32_t gguf_version(const struct gguf *gguf)
+{
+    return gguf->version;
+}
+
+uint64_t gguf_file_bytes(const struct gguf *gguf)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < gguf->part_count; i++)
+        total += gguf->parts[i].length;
+    return total;
+}
+
+/* Cannot wrap: tensors do not overlap, and all files together fit the address space. */
+uint64_t gguf_tensor_bytes(const struct gguf *gguf)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < gguf->tensor_count; i++)
+        total += gguf->tensors[i].bytes;
+    return total;
+}
+
+uint64_t gguf_resident_bytes(const struct gguf *gguf)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < gguf->part_count; i++)
+        total += mapping_resident_bytes(&gguf->parts[i]);
+    return total;
+}
+
+int gguf_populate(const struct gguf *gguf, struct error *error)
+{
+    int status = 0;
+    for (size_t i = 0; i < gguf->part_count && !status; i++)
+        status = mapping_populate(&gguf->parts[i], error);
+    return status;
+}
+
+size_t gguf_key_count(const struct gguf *gguf)
+{
+    return gguf->key_count;
+}
+
+const struct gguf_value *gguf_key(const struct gguf *gguf, size_t index)
+{
+    return &gguf->keys[index];
+}
+
+const struct gguf_value *gguf_find(const struct gguf *gguf, const char *key)
+{
+    size_t position;
+    return gguf_index_find(&gguf->key_index, text_of(key), &position) ? &gguf->keys[position]
+                                                                      : NULL;
+}
+
+size_t gguf_tensor_count(const struct gguf *gguf)
+{
+    return gguf->tensor_count;
+}
+
+const struct tensor *gguf_tensor_at(const struct gguf *gguf, size_t index)
+{
+    return &gguf->tensors[index];
+}
+
+const struct tensor *gguf_tensor(const struct gguf *gguf, const char *name)
+{
+    size_t position;
+    return gguf_index_find(&gguf->tensor_index, text_of(name), &position) ? &gguf->tensors[position]
+                                                                          : NULL;
+}

@@ -1,0 +1,45 @@
+/* mapping.h - a whole file as read-only memory: the page cache itself, not a copy of it.
+ *
+ * Owns:     the pages that it mapped; of borrowed memory nothing.
+ * Promise:  only regular files; opening never blocks (a pipe named like a model is refused) and no
+ *           descriptor stays open.  The mapping is shared, so many processes pay for one copy.
+ * Not here: a file that shrinks under its mapping raises SIGBUS on the next touch; the process that
+ *           maps models decides what that means.
+ * Threads:  read-only after opening, any thread.
+ */
+#ifndef LOAD_MAPPING_H
+#define LOAD_MAPPING_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAPPING_WINDOW_BYTES = 16 << 20 };
+
+struct mapping {
+    const uint8_t *bytes; /* NULL when the file is empty */
+    size_t length;
+    bool borrowed;
+};
+
+/* Map the file at `path`.  Returns 0, or
+ *   -ENOEXEC          not a regular file, or one too big for the address space
+ *   -ENOENT, -EIO ... as open(2), fstat(2), mmap(2) said */
+int mapping_open(const char *path, struct mapping *out, struct error *error);
+
+/* A view of memory that the caller keeps; it counts as resident and populated. */
+struct mapping mapping_borrow(const void *bytes, size_t length);
+
+void mapping_close(struct mapping *mapping);
+
+/* Bytes on pages that are in the page cache now.  The kernel reports every page of a file that this
+ * user could not write as cached. */
+uint64_t mapping_resident_bytes(const struct mapping *mapping);
+
+/* Bring all pages into the page table, a window of 16 MiB after the other.  Returns 0, or
+ *   -EIO  a page could not be read, or is not in the file any more. */
+int mapping_populate(const struct mapping *mapping, struct error *error);
+
+#endif

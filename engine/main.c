@@ -1,0 +1,75 @@
+/* main.c - inferfs-engine: finds the sub-command. */
+#include "cli.h"
+#include "cli_bench.h"
+#include "cli_generate.h"
+#include "cli_model.h"
+#include "cli_text.h"
+#include "cli_worker.h"
+
+#include <stdio.h>
+
+#ifndef INFERFS_VERSION
+#define INFERFS_VERSION "0.1.0"
+#endif
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"info", cli_model_info},    {"tokenize", cli_text_tokenize},
+    {"generate", cli_generate},  {"detokenize", cli_text_detokenize},
+    {"render", cli_text_render}, {"logits", cli_model_logits},
+    {"nll", cli_model_nll},      {"bench", cli_bench},
+    {"worker", cli_worker},
+};
+
+static const char help[] =
+    "usage: inferfs-engine COMMAND MODEL [options]\n"
+    "\n"
+    "  info MODEL            metadata as JSON\n"
+    "  tokenize MODEL        text on stdin -> token ids\n"
+    "    --special             special tokens written in the text become their id\n"
+    "    --null                NUL-separated texts, one line of ids each\n"
+    "  detokenize MODEL      token ids on stdin -> text\n"
+    "  render MODEL          [{\"role\":\"user\",\"content\":\"...\"}] on stdin -> the rendered "
+    "prompt\n"
+    "  generate MODEL        prompt on stdin (one newline at its end is dropped) -> completion\n"
+    "    --chat | --raw        as a user's turn (default) or as it is\n"
+    "    --system TEXT         a system message before it\n"
+    "    --max-tokens N        0: as many as the context leaves room for (default)\n"
+    "    --temperature T       0: always the likeliest token (default)\n"
+    "    --top-k K  --top-p P  --min-p P  --repeat-penalty R  --seed S\n"
+    "    --stop TEXT           end before this text; up to 16 times\n"
+    "    --ids                 print token ids\n"
+    "    --chunk N             prompt tokens in one step\n"
+    "    --batch N             N copies at once, which must agree\n"
+    "  logits MODEL --out F  ids on stdin -> float32 [tokens][vocabulary]\n"
+    "  nll MODEL             text on stdin -> {\"tokens\":[],\"nll\":[],\"mean\":x}\n"
+    "  bench MODEL           speed; [-p 512] prompt tokens, [-n 128] tokens, [-b 1,8] sequences "
+    "at\n"
+    "                        once, the median of [-r 5] runs; --json\n"
+    "  worker MODEL          serve inferfs on descriptor 3\n"
+    "\n"
+    "  -t N                  threads (default: the physical cores that may be used)\n"
+    "  --kernels NAME        as $INFERFS_KERNELS: portable, avx2, ...\n"
+    "\n"
+    "MODEL is a GGUF file.  The status is 0, 1 for a failure, 2 for a mistake in the command.\n";
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        fputs(help, stdout);
+        return cli_finish("--help", 0);
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        puts("inferfs-engine " INFERFS_VERSION);
+        return cli_finish("--version", 0);
+    }
+    fprintf(stderr, "inferfs-engine: %s%s (see inferfs-engine --help)\n",
+            *name ? "unknown command " : "a command is missing", name);
+    return CLI_USAGE;
+}

@@ -1,0 +1,420 @@
+/* avx2.c - the kernels for x86 with AVX2, FMA and F16C (compiled with exactly these).
+ *
+ * Products with quantised weights: eight rows in the lanes of a register, the activations
+ * broadcast.  No horizontal sums, no scalar scale, and each output is produced in one lane by one
+ * order of operations whatever the number of vectors.  Two ways through the same arithmetic:
+ *
+ *   few vectors   each block is unpacked once and multiplied while it is in registers; the time is
+ *                 that of reading the weights, so the next band is prefetched;
+ *   many vectors  16 rows x PANEL_BLOCKS blocks are unpacked to a panel on the stack that stays in
+ *                 the first-level cache while tiles of up to four vectors pass over it; the sums f
+ *                 continue through y from one panel to the next, so the order stays the same.
+ *
+ * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
+ * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
+ * two (32004).  For Q8_0 the weight's sign moves to the activation (2*128*127 = 32512).
+ */
+#include "math/attention_lanes.h"
+#include "math/avx2_unpack.h"
+#include "math/float_lanes.h"
+#include "math/table.h"
+#include "math/vector_lanes.h"
+
+enum {
+    TILE = 4,            /* vectors of a tile */
+    PANEL_BANDS = 2,     /* bands of a panel: MATRIX_GRAIN rows */
+    PANEL_BLOCKS = 32,   /* 20 KiB of the first-level cache */
+    DIRECT_VECTORS = 4,  /* with more vectors than this a panel pays */
+    PREFETCH_BYTES = 4096,
+};
+
+/* ---- activations ---- */
+
+static void quantise_block(struct activation_block *out, const float *x)
+{
+    const __m256i sign = _mm256_set1_epi32(0x7fffffff);
+    __m256 in[4];
+    __m256i most = _mm256_setzero_si256(), q[4];
+    for (int i = 0; i < 4; i++) {
+        in[i] = _mm256_loadu_ps(x + 8 * i);
+        most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(in[i]), sign));
+    }
+    __m128i half = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+    half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+    uint32_t bits = (uint32_t)_mm_cvtsi128_si32(half);
+    float amax = float_of_bits(bits);
+    if (bits >= 0x7f800000 || amax < 0x1p-100f) {
+        memset(out, 0, sizeof *out);
+        out->scale = out->sum = bits >= 0x7f800000 ? NAN : 0;
+        return;
+    }
+    const __m256 inverse = _mm256_set1_ps(127.0f / amax);
+    for (int i = 0; i < 4; i++)
+        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(in[i], inverse));
+    __m256i sums = _mm256_hadd_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3]));
+    half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    half = _mm_hadd_epi32(half, half);
+    out->half[0] = (int16_t)_mm_extract_epi32(half, 0);
+    out->half[1] = (int16_t)_mm_extract_epi32(half, 1);
+    out->scale = amax / 127.0f;
+    out->sum = (float)(out->half[0] + out->half[1]) * out->scale;
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]),
+                                       _mm256_packs_epi32(q[2], q[3]));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)(void *)out->q, bytes);
+}
+
+static void quantise(struct activation_block *out, const float *x, int32_t width)
+{
+    for (int32_t b = 0; b < width / QUANT_BLOCK; b++)
+        quantise_block(out + b, x + (size_t)b * QUANT_BLOCK);
+}
+
+/* ---- one block of weights times some vectors ---- */
+
+/* Activations 4j..4j+3 in every lane. */
+AVX2_INLINE __m256i broadcast(const struct activation_block *a, int j)
+{
+    int32_t dword;
+    memcpy(&dword, a->q + 4 * j, sizeof dword);
+    return _mm256_set1_epi32(dword);
+}
+
+AVX2_INLINE __m256i broadcast_halves(const struct activation_block *a)
+{
+    int32_t dword;
+    memcpy(&dword, a->half, sizeof dword);
+    return _mm256_set1_epi32(dword);
+}
+
+/* Byte products that may be added in 16 bits. */
+AVX2_INLINE int products_16(enum tensor_type type)
+{
+    return type == TENSOR_Q8_0                                                      ? 1
+           : type == TENSOR_Q6_K                                                    ? 2
+           : type == TENSOR_Q5_0 || type == TENSOR_Q5_1 || type == TENSOR_Q5_K ? 4
+                                                                                    : 8;
+}
+
+/* What the unsigned weights are larger by, times the sum of the activations. */
+AVX2_INLINE __m256i excess(enum tensor_type type, const struct block *w,
+                           const struct activation_block *a)
+{
+    __m256i halves = broadcast_halves(a);
+    if (type == TENSOR_Q6_K)
+        return _mm256_slli_epi32(_mm256_madd_epi16(halves, w->parts), 5);
+    return _mm256_madd_epi16(halves, _mm256_set1_epi16(type == TENSOR_Q4_0 ? 8 : 16));
+}
+
+/* f continued by one block, from its exact integer sum: the canonical arithmetic. */
+AVX2_INLINE __m256 finish(enum tensor_type type, const struct block *w,
+                          const struct activation_block *a, __m256i sum, __m256 f)
+{
+    if (type == TENSOR_Q4_0 || type == TENSOR_Q5_0 || type == TENSOR_Q6_K)
+        sum = _mm256_sub_epi32(sum, excess(type, w, a));
+    __m256 scale = _mm256_mul_ps(w->scale, _mm256_set1_ps(a->scale));
+    f = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, f);
+    if (type == TENSOR_Q4_1 || type == TENSOR_Q5_1 || is_k_type(type))
+        if (type != TENSOR_Q6_K)
+            f = _mm256_fmadd_ps(_mm256_set1_ps(a->sum), w->minimum, f);
+    return f;
+}
+
+/* Hide a sum from the compiler, which would turn the chain of sums of a tile into a tree that needs
+ * four times the registers there are. */
+AVX2_INLINE __m256i in_order(__m256i sum)
+{
+    __asm__("" : "+x"(sum));
+    return sum;
+}
+
+/* `bands` x `count` sums over `groups` dwords from group `first` on, as 16-bit pairs. */
+AVX2_INLINE void multiply_groups(enum tensor_type type, const struct block *w, int bands,
+                                 const struct activation_block *const *a, size_t b, int count,
+                                 int first, __m256i pairs[TILE][PANEL_BANDS])
+{
+#pragma GCC unroll 8
+    for (int j = first; j < first + products_16(type); j++) {
+        __m256i u[PANEL_BANDS], sign[PANEL_BANDS];
+#pragma GCC unroll 2
+        for (int r = 0; r < bands; r++) {
+            sign[r] = w[r].u[j];
+            u[r] = type == TENSOR_Q8_0 ? _mm256_abs_epi8(sign[r]) : sign[r];
+        }
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++) {
+            __m256i x = broadcast(a[n] + b, j);
+#pragma GCC unroll 2
+            for (int r = 0; r < bands; r++) {
+                __m256i y = type == TENSOR_Q8_0 ? _mm256_sign_epi8(x, sign[r]) : x;
+                y = _mm256_maddubs_epi16(u[r], y);
+                pairs[n][r] = j == first ? y : _mm256_add_epi16(pairs[n][r], y);
+                if (bands > 1)
+                    pairs[n][r] = in_order(pairs[n][r]);
+            }
+        }
+    }
+}
+
+/* f continued by block b of every vector a[n], for `bands` bands. */
+AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, int bands,
+                                const struct activation_block *const *a, size_t b, int count,
+                                __m256 f[TILE][PANEL_BANDS])
+{
+    __m256i pairs[TILE][PANEL_BANDS], sum[TILE][PANEL_BANDS];
+#pragma GCC unroll 8
+    for (int first = 0; first < GROUPS; first += products_16(type)) {
+        multiply_groups(type, w, bands, a, b, count, first, pairs);
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++)
+#pragma GCC unroll 2
+            for (int r = 0; r < bands; r++) {
+                __m256i ones = _mm256_set1_epi16(1);
+                __m256i factor = type == TENSOR_Q6_K ? w[r].part[first / 4] : ones;
+                __m256i wide = _mm256_madd_epi16(pairs[n][r], factor);
+                sum[n][r] = first == 0 ? wide : _mm256_add_epi32(sum[n][r], wide);
+            }
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < count; n++)
+#pragma GCC unroll 2
+        for (int r = 0; r < bands; r++)
+            f[n][r] = finish(type, w + r, a[n] + b, sum[n][r], f[n][r]);
+}
+
+/* ---- rows ---- */
+
+/* Rows row..row+7, of which those from row_end on repeat the last one. */
+AVX2_INLINE struct band band_of(const struct matrix *matrix, int32_t row, int32_t row_end)
+{
+    struct band band;
+    for (int32_t i = 0; i < BAND; i++) {
+        int32_t at = row + i < row_end ? row + i : row_end - 1;
+        band.row[i] = matrix->data + (size_t)at * matrix->row_bytes;
+    }
+    return band;
+}
+
+AVX2_INLINE void store_rows(float *y, __m256 f, int32_t rows)
+{
+    float all[BAND];
+    if (rows >= BAND) {
+        _mm256_storeu_ps(y, f);
+    } else if (rows > 0) {
+        _mm256_storeu_ps(all, f);
+        memcpy(y, all, (size_t)rows * sizeof *y);
+    }
+}
+
+AVX2_INLINE __m256 load_rows(const float *y, int32_t rows)
+{
+    float all[BAND] = {0};
+    if (rows >= BAND)
+        return _mm256_loadu_ps(y);
+    if (rows > 0)
+        memcpy(all, y, (size_t)rows * sizeof *y);
+    return _mm256_loadu_ps(all);
+}
+
+/* A product in progress. */
+struct product {
+    const struct matrix *matrix;
+    const struct activations *activations;
+    float *y;
+    size_t y_stride;
+    int32_t row_begin, row_end;
+};
+
+AVX2_INLINE const struct activation_block *vector_of(const struct product *product, int32_t n)
+{
+    return product->activations->block + (size_t)n * product->activations->blocks;
+}
+
+/* ---- few vectors ---- */
+
+AVX2_INLINE void direct(enum tensor_type type, const struct product *product, int32_t vector,
+                        int count)
+{
+    const struct activation_block *a[TILE];
+    size_t units = product->activations->blocks / (size_t)unit_blocks(type);
+    for (int n = 0; n < count; n++)
+        a[n] = vector_of(product, vector + n);
+    for (int32_t row = product->row_begin; row < product->row_end; row += BAND) {
+        const struct band band = band_of(product->matrix, row, product->row_end);
+        const char *ahead = (const char *)band.row[0] + PREFETCH_BYTES;
+        __m256 f[TILE][PANEL_BANDS];
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++)
+            f[n][0] = _mm256_setzero_ps();
+        for (size_t unit = 0; unit < units; unit++) {
+            struct block block[UNIT_BLOCKS_MAX];
+            for (size_t line = 0; line < unit_bytes(type) * BAND; line += 64)
+                _mm_prefetch(ahead + line, _MM_HINT_T0);
+            ahead += unit_bytes(type) * BAND;
+            unpack(type, &band, unit * unit_bytes(type), block, 1);
+            for (int b = 0; b < unit_blocks(type); b++)
+                multiply_block(type, block + b, 1, a,
+                               unit * (size_t)unit_blocks(type) + (size_t)b, count, f);
+        }
+        for (int n = 0; n < count; n++)
+            store_rows(product->y + (size_t)(vector + n) * product->y_stride + row, f[n][0],
+                       product->row_end - row);
+    }
+}
+
+/* ---- many vectors ---- */
+
+/* Blocks first..first+blocks-1 of the panel's two bands times `count` vectors. */
+AVX2_INLINE void tile(enum tensor_type type, const struct product *product,
+                      const struct block *panel, size_t first, size_t blocks, int32_t row,
+                      int32_t vector, int count)
+{
+    const struct activation_block *a[TILE];
+    float *y[TILE];
+    __m256 f[TILE][PANEL_BANDS];
+#pragma GCC unroll 4
+    for (int n = 0; n < count; n++) {
+        a[n] = vector_of(product, vector + n) + first;
+        y[n] = product->y + (size_t)(vector + n) * product->y_stride + row;
+        for (int r = 0; r < PANEL_BANDS; r++)
+            f[n][r] = first == 0 ? _mm256_setzero_ps()
+                                 : load_rows(y[n] + r * BAND, product->row_end - row - r * BAND);
+    }
+    for (size_t b = 0; b < blocks; b++)
+        multiply_block(type, panel + b * PANEL_BANDS, PANEL_BANDS, a, b, count, f);
+#pragma GCC unroll 4
+    for (int n = 0; n < count; n++)
+        for (int r = 0; r < PANEL_BANDS; r++)
+            store_rows(y[n] + r * BAND, f[n][r], product->row_end - row - r * BAND);
+}
+
+AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
+{
+    struct block panel[PANEL_BLOCKS * PANEL_BANDS];
+    size_t blocks = product->activations->blocks, unit = (size_t)unit_blocks(type);
+    int32_t count = product->activations->count;
+    for (int32_t row = product->row_begin; row < product->row_end; row += MATRIX_GRAIN) {
+        const struct band bands[PANEL_BANDS] = {
+            band_of(product->matrix, row, product->row_end),
+            band_of(product->matrix, row + BAND, product->row_end),
+        };
+        for (size_t first = 0; first < blocks; first += PANEL_BLOCKS) {
+            size_t left = blocks - first < PANEL_BLOCKS ? blocks - first : PANEL_BLOCKS;
+            for (size_t b = 0; b < left; b += unit)
+                for (int r = 0; r < PANEL_BANDS; r++)
+                    unpack(type, bands + r, (first + b) / unit * unit_bytes(type),
+                           panel + b * PANEL_BANDS + r, PANEL_BANDS);
+            int32_t n = 0;
+            for (; n + TILE <= count; n += TILE)
+                tile(type, product, panel, first, left, row, n, TILE);
+            for (; n < count; n++)
+                tile(type, product, panel, first, left, row, n, 1);
+        }
+    }
+}
+
+/* ---- one function per type ---- */
+
+AVX2_INLINE void multiply_type(enum tensor_type type, const struct product *product)
+{
+    int32_t count = product->activations->count;
+    if (count > DIRECT_VECTORS)
+        panels(type, product);
+    else if (count == 1)
+        direct(type, product, 0, 1);
+    else if (count == 2)
+        direct(type, product, 0, 2);
+    else if (count == 3)
+        direct(type, product, 0, 3);
+    else if (count == 4)
+        direct(type, product, 0, 4);
+}
+
+static void multiply_q4_0(const struct product *product)
+{
+    multiply_type(TENSOR_Q4_0, product);
+}
+
+static void multiply_q4_1(const struct product *product)
+{
+    multiply_type(TENSOR_Q4_1, product);
+}
+
+static void multiply_q5_0(const struct product *product)
+{
+    multiply_type(TENSOR_Q5_0, product);
+}
+
+static void multiply_q5_1(const struct product *product)
+{
+    multiply_type(TENSOR_Q5_1, product);
+}
+
+static void multiply_q8_0(const struct product *product)
+{
+    multiply_type(TENSOR_Q8_0, product);
+}
+
+static void multiply_q4_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q4_K, product);
+}
+
+static void multiply_q5_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q5_K, product);
+}
+
+static void multiply_q6_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q6_K, product);
+}
+
+static void multiply(const struct matrix *matrix, const struct activations *activations, float *y,
+                     size_t y_stride, int32_t row_begin, int32_t row_end)
+{
+    const struct product product = {matrix, activations, y, y_stride, row_begin, row_end};
+    switch (matrix->type) {
+    case TENSOR_Q4_0:
+        multiply_q4_0(&product);
+        break;
+    case TENSOR_Q4_1:
+        multiply_q4_1(&product);
+        break;
+    case TENSOR_Q5_0:
+        multiply_q5_0(&product);
+        break;
+    case TENSOR_Q5_1:
+        multiply_q5_1(&product);
+        break;
+    case TENSOR_Q8_0:
+        multiply_q8_0(&product);
+        break;
+    case TENSOR_Q4_K:
+        multiply_q4_k(&product);
+        break;
+    case TENSOR_Q5_K:
+        multiply_q5_k(&product);
+        break;
+    case TENSOR_Q6_K:
+        multiply_q6_k(&product);
+        break;
+    case TENSOR_F32:
+    case TENSOR_F16:
+    case TENSOR_BF16:
+        multiply_floats(matrix, activations, y, y_stride, row_begin, row_end);
+        break;
+    }
+}
+
+const struct kernels kernels_avx2 = {
+    .name = "avx2",
+    .quantise = quantise,
+    .multiply = multiply,
+    .rms_norm = rms_norm,
+    .add = add,
+    .silu_multiply = silu_multiply,
+    .argmax = argmax,
+    .attend = attend,
+};

@@ -1,0 +1,306 @@
+/* lanes.h - sixteen floats side by side: the width in which every sum of the engine runs.
+ *
+ * Two forms with the same bits: AVX2 where the compiler may use it (avx2.c), arrays elsewhere.
+ * The headers that are written over it (vector_lanes.h, attention_lanes.h, float_lanes.h) are
+ * therefore the same source in every implementation.
+ *
+ * Promise:  each operation is one correctly rounded IEEE operation per lane.  lanes_max(a, b) is
+ *           a > b ? a : b, hence b when either is NaN; lanes_min alike.  Results that are NaN are NaN in every form;
+ *           their payload is not promised.
+ */
+#ifndef MATH_LANES_H
+#define MATH_LANES_H
+
+#include "math/half.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if FLT_EVAL_METHOD != 0
+#error "the canonical arithmetic needs floats that are computed as floats"
+#endif
+
+enum { LANES = 16 };
+
+#define LANES_INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+#include <immintrin.h>
+
+struct lanes {
+    __m256 low, high;
+};
+
+LANES_INLINE struct lanes lanes_set(float value)
+{
+    return (struct lanes){_mm256_set1_ps(value), _mm256_set1_ps(value)};
+}
+
+LANES_INLINE struct lanes lanes_load(const void *from)
+{
+    const float *at = from;
+    return (struct lanes){_mm256_loadu_ps(at), _mm256_loadu_ps(at + 8)};
+}
+
+LANES_INLINE struct lanes lanes_load_half(const void *from)
+{
+    const __m128i *at = from;
+    return (struct lanes){_mm256_cvtph_ps(_mm_loadu_si128(at)),
+                          _mm256_cvtph_ps(_mm_loadu_si128(at + 1))};
+}
+
+LANES_INLINE struct lanes lanes_load_bfloat(const void *from)
+{
+    const __m128i *at = from;
+    __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128(at));
+    __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128(at + 1));
+    return (struct lanes){_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
+                          _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
+}
+
+LANES_INLINE void lanes_store(float *to, struct lanes a)
+{
+    _mm256_storeu_ps(to, a.low);
+    _mm256_storeu_ps(to + 8, a.high);
+}
+
+LANES_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+
+LANES_INLINE struct lanes lanes_subtract(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+
+LANES_INLINE struct lanes lanes_multiply(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+
+LANES_INLINE struct lanes lanes_divide(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
+LANES_INLINE struct lanes lanes_max(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
+LANES_INLINE struct lanes lanes_min(struct lanes a, struct lanes b)
+{
+    return (struct lanes){_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+
+/* a * b + c */
+LANES_INLINE struct lanes lanes_fuse(struct lanes a, struct lanes b, struct lanes c)
+{
+    return (struct lanes){_mm256_fmadd_ps(a.low, b.low, c.low),
+                          _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+/* 2^n of a float whose bits end in the integer n. */
+LANES_INLINE struct lanes lanes_power_of_bits(struct lanes a)
+{
+    __m256i one = _mm256_set1_epi32(0x3f800000);
+    __m256i low = _mm256_slli_epi32(_mm256_castps_si256(a.low), 23);
+    __m256i high = _mm256_slli_epi32(_mm256_castps_si256(a.high), 23);
+    return (struct lanes){_mm256_castsi256_ps(_mm256_add_epi32(low, one)),
+                          _mm256_castsi256_ps(_mm256_add_epi32(high, one))};
+}
+
+#else
+
+struct lanes {
+    float at[LANES];
+};
+
+/* a * b + c, rounded once.  The product of two floats is exact in double; the sum is rounded to
+ * odd, so that the second rounding, to float, is right (Boldo and Melquiond 2008).  libm's fmaf
+ * does the same, but through a call per number. */
+LANES_INLINE float fused(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(a, b, c);
+#else
+    double product = (double)a * (double)b, addend = (double)c;
+    double sum = product + addend, back = sum - product;
+    double rest = (product - (sum - back)) + (addend - back); /* sum + rest is exact (Knuth) */
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    int64_t outward = (rest > 0) == (sum > 0) ? 1 : -1;
+    int64_t step = (rest > 0 || rest < 0) && (bits & 1) == 0 ? outward : 0;
+    bits += (uint64_t)step;
+    memcpy(&sum, &bits, sizeof sum);
+    return (float)sum;
+#endif
+}
+
+LANES_INLINE struct lanes lanes_set(float value)
+{
+    struct lanes a;
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = value;
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_load(const void *from)
+{
+    struct lanes a;
+    memcpy(a.at, from, sizeof a.at);
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_load_half(const void *from)
+{
+    const uint8_t *at = from;
+    struct lanes a;
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = load_half(at + 2 * i);
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_load_bfloat(const void *from)
+{
+    const uint8_t *at = from;
+    struct lanes a;
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = bfloat_to_float(load_16(at + 2 * i));
+    return a;
+}
+
+LANES_INLINE void lanes_store(float *to, struct lanes a)
+{
+    memcpy(to, a.at, sizeof a.at);
+}
+
+LANES_INLINE struct lanes lanes_add(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] += b.at[i];
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_subtract(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] -= b.at[i];
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_multiply(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] *= b.at[i];
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_divide(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] /= b.at[i];
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_max(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = a.at[i] > b.at[i] ? a.at[i] : b.at[i];
+    return a;
+}
+
+LANES_INLINE struct lanes lanes_min(struct lanes a, struct lanes b)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = a.at[i] < b.at[i] ? a.at[i] : b.at[i];
+    return a;
+}
+
+/* a * b + c */
+LANES_INLINE struct lanes lanes_fuse(struct lanes a, struct lanes b, struct lanes c)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = fused(a.at[i], b.at[i], c.at[i]);
+    return a;
+}
+
+/* 2^n of a float whose bits end in the integer n. */
+LANES_INLINE struct lanes lanes_power_of_bits(struct lanes a)
+{
+    for (int i = 0; i < LANES; i++)
+        a.at[i] = float_of_bits((float_bits(a.at[i]) << 23) + 0x3f800000);
+    return a;
+}
+
+#endif
+
+/* The first `count` lanes from memory, the others `fill`. */
+LANES_INLINE struct lanes lanes_load_part(const float *from, int32_t count, float fill)
+{
+    float at[LANES];
+    if (count >= LANES)
+        return lanes_load(from);
+    for (int32_t i = 0; i < LANES; i++)
+        at[i] = i < count ? from[i] : fill;
+    return lanes_load(at);
+}
+
+LANES_INLINE void lanes_store_part(float *to, struct lanes a, int32_t count)
+{
+    float at[LANES];
+    if (count >= LANES) {
+        lanes_store(to, a);
+        return;
+    }
+    lanes_store(at, a);
+    memcpy(to, at, (size_t)count * sizeof *to);
+}
+
+/* The fixed tree: lane i with i + 8, then with i + 4, i + 2, i + 1. */
+LANES_INLINE float lanes_sum(struct lanes a)
+{
+    float at[LANES];
+    lanes_store(at, a);
+    for (int step = LANES / 2; step; step /= 2)
+        for (int i = 0; i < step; i++)
+            at[i] = at[i] + at[i + step];
+    return at[0];
+}
+
+LANES_INLINE float lanes_largest(struct lanes a)
+{
+    float at[LANES];
+    lanes_store(at, a);
+    for (int step = LANES / 2; step; step /= 2)
+        for (int i = 0; i < step; i++)
+            at[i] = at[i] > at[i + step] ? at[i] : at[i + step];
+    return at[0];
+}
+
+/* e^x within 2 ulp for x in -87..88; smaller and larger x are taken as these.  2^n * e^r with
+ * |r| <= ln(2) / 2 and e^r = 1 + r + r^2 p(r); p is our own Chebyshev fit, relative error 1e-8. */
+LANES_INLINE struct lanes lanes_exp(struct lanes x)
+{
+    const struct lanes magic = lanes_set(0x1.8p23f); /* adding it rounds to an integer */
+    const struct lanes one = lanes_set(1.0f);
+    x = lanes_min(lanes_set(88.0f), lanes_max(lanes_set(-87.0f), x)); /* in this order NaN stays */
+    struct lanes shifted = lanes_fuse(x, lanes_set(0x1.715476p0f), magic); /* log2(e) */
+    struct lanes n = lanes_subtract(shifted, magic);
+    struct lanes r = lanes_fuse(n, lanes_set(-0x1.62e4p-1f), x); /* ln(2) in two pieces */
+    r = lanes_fuse(n, lanes_set(-0x1.7f7d1cp-20f), r);
+    struct lanes p = lanes_set(0x1.6d43b4p-10f);
+    p = lanes_fuse(p, r, lanes_set(0x1.120be8p-7f));
+    p = lanes_fuse(p, r, lanes_set(0x1.5554e8p-5f));
+    p = lanes_fuse(p, r, lanes_set(0x1.5554dcp-3f));
+    p = lanes_fuse(p, r, lanes_set(0.5f));
+    p = lanes_fuse(p, r, one);
+    p = lanes_fuse(p, r, one);
+    return lanes_multiply(p, lanes_power_of_bits(shifted));
+}
+
+#endif

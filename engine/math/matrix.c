@@ -1,0 +1,105 @@
+/* matrix.c - see matrix.h. */
+#include "math/matrix.h"
+
+#include "base/memory.h"
+#include "math/quant.h"
+#include "math/table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, struct matrix *out,
+                struct error *error)
+{
+    const struct tensor_format *format = tensor_format((uint32_t)tensor->type);
+    const uint64_t *shape = tensor->shape;
+    if (!format || rows < 1 || columns < 1 || (uint32_t)columns % format->block != 0 ||
+        shape[0] != (uint64_t)columns || shape[1] != (uint64_t)rows || shape[2] != 1 ||
+        shape[3] != 1)
+        return error_set(error, ENOEXEC,
+                         "tensor %.*s has the shape [%llu, %llu, %llu, %llu] in place of [%d, %d]",
+                         (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)shape[0],
+                         (unsigned long long)shape[1], (unsigned long long)shape[2],
+                         (unsigned long long)shape[3], columns, rows);
+    size_t row_bytes = (size_t)columns / format->block * format->block_bytes;
+    if (tensor->bytes / row_bytes < (uint64_t)rows)
+        return error_set(error, ENOEXEC,
+                         "tensor %.*s holds %llu bytes, too few for the shape [%d, %d]",
+                         (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)tensor->bytes,
+                         columns, rows);
+    *out = (struct matrix){tensor->type, tensor->data, row_bytes, rows, columns};
+    return 0;
+}
+
+void matrix_row(const struct matrix *matrix, int32_t row, float *out)
+{
+    const uint8_t *from = matrix->data + (size_t)row * matrix->row_bytes;
+    quant_dequantise(matrix->type, from, matrix->columns, out);
+}
+
+/* Blocks of the quantised form; 0 for a negative or overflowing product, which no caller needs. */
+static size_t capacity(int32_t count, int32_t width)
+{
+    if (count < 0 || width < 0)
+        return 0;
+    return (size_t)count * (((size_t)width + QUANT_BLOCK - 1) / QUANT_BLOCK);
+}
+
+size_t activations_bytes(int32_t count, int32_t width)
+{
+    return sizeof(struct activations) + capacity(count, width) * sizeof(struct activation_block);
+}
+
+int activations_open(int32_t count, int32_t width, struct activations **out)
+{
+    struct activations *activations = memory_try(1, sizeof *activations);
+    *out = NULL;
+    if (!activations)
+        return -ENOMEM;
+    activations->capacity = capacity(count, width);
+    activations->block =
+        memory_try_aligned(activations->capacity, sizeof(struct activation_block));
+    if (!activations->block) {
+        free(activations);
+        return -ENOMEM;
+    }
+    *out = activations;
+    return 0;
+}
+
+void activations_close(struct activations *activations)
+{
+    if (activations)
+        free(activations->block);
+    free(activations);
+}
+
+void activations_begin(struct activations *activations, const float *x, size_t stride,
+                       int32_t count, int32_t width)
+{
+    assert(capacity(count, width) <= activations->capacity);
+    activations->x = x;
+    activations->stride = stride;
+    activations->count = count;
+    activations->width = width;
+    activations->blocks = (size_t)width / QUANT_BLOCK;
+}
+
+void activations_quantise(const struct kernels *kernels, struct activations *activations,
+                          int32_t begin, int32_t end)
+{
+    assert(activations->width % QUANT_BLOCK == 0);
+    for (int32_t n = begin; n < end; n++)
+        kernels->quantise(activations->block + (size_t)n * activations->blocks,
+                          activations->x + (size_t)n * activations->stride, activations->width);
+}
+
+void matrix_multiply(const struct kernels *kernels, const struct matrix *matrix,
+                     const struct activations *activations, float *y, size_t y_stride,
+                     int32_t row_begin, int32_t row_end)
+{
+    assert(activations->width == matrix->columns && row_begin % MATRIX_GRAIN == 0);
+    if (row_begin < row_end)
+        kernels->multiply(matrix, activations, y, y_stride, row_begin, row_end);
+}

@@ -1,0 +1,47 @@
+/* table.h - what kernels.h hides: the table of functions, and the quantised vectors they read.
+ *
+ * Private to math/.  docs/KERNELS.md defines what each function must compute, bit for bit.
+ */
+#ifndef MATH_TABLE_H
+#define MATH_TABLE_H
+
+#include "math/attention.h"
+#include "math/matrix.h"
+#include "math/quant.h"
+
+/* 32 values of one vector: value k is scale * q[k]. */
+struct activation_block {
+    int8_t q[QUANT_BLOCK];
+    float scale;     /* da */
+    float sum;       /* (float)(sum of q) * scale: what a minimum is multiplied with */
+    int16_t half[2]; /* sums of q[0..15] and q[16..31]: what an offset is multiplied with */
+};
+
+struct activations {
+    const float *x; /* vector n at x + n * stride */
+    size_t stride;
+    int32_t count;
+    int32_t width;
+    size_t blocks;   /* of one vector; vector n at block + n * blocks */
+    size_t capacity; /* blocks of all vectors */
+    struct activation_block *block;
+};
+
+struct kernels {
+    const char *name;
+    void (*quantise)(struct activation_block *out, const float *x, int32_t width);
+    void (*multiply)(const struct matrix *matrix, const struct activations *activations, float *y,
+                     size_t y_stride, int32_t row_begin, int32_t row_end);
+    void (*rms_norm)(float *out, const float *x, const float *weight, int32_t width, float epsilon);
+    void (*add)(float *x, const float *y, int32_t width);
+    void (*silu_multiply)(float *gate, const float *up, int32_t width);
+    int32_t (*argmax)(const float *x, int32_t count);
+    void (*attend)(const struct attention *attention);
+};
+
+extern const struct kernels kernels_portable;
+#ifdef __x86_64__
+extern const struct kernels kernels_avx2;
+#endif
+
+#endif

@@ -1,0 +1,42 @@
+/* vector.h - the sums and functions between the matrix products.
+ *
+ * Promise:  as kernels.h: the same bits from every implementation (sums run in 16 virtual lanes and
+ *           a fixed tree; exp, sigmoid and tanh are one polynomial everywhere).
+ * Threads:  any.
+ */
+#ifndef MATH_VECTOR_H
+#define MATH_VECTOR_H
+
+#include "math/kernels.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]   (Zhang and Sennrich 2019) */
+void vector_rms_norm(const struct kernels *kernels, float *out, const float *x,
+                     const float *weight, int32_t width, float epsilon);
+
+/* x[i] += y[i] */
+void vector_add(const struct kernels *kernels, float *x, const float *y, int32_t width);
+
+/* gate[i] = gate[i] * sigmoid(gate[i]) * up[i]   (SwiGLU, Shazeer 2020) */
+void vector_silu_multiply(const struct kernels *kernels, float *gate, const float *up,
+                          int32_t width);
+
+/* The index of the largest value, the lowest one of equals; -1 when any value is NaN or none is
+ * finite. */
+int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count);
+
+/* log(sum(exp(x))), in double. */
+double vector_log_sum_exp(const float *x, int32_t count);
+
+/* cos and sin of every pair's angle at one position, computed in double, stored as
+ * [cos0, sin0, cos1, sin1 ...]: angle_i = position * base^(-2i/rotated) / factors[i] (factors may
+ * be NULL).  Source: Su et al. 2021; the factors are Llama 3's rope_freqs. */
+void rope_angles(float *out, int32_t position, int32_t rotated, float base, const float *factors);
+
+/* Rotate the first `rotated` values of one head.  interleaved: pairs (2i, 2i+1); otherwise
+ * (i, i + rotated/2). */
+void rope_apply(float *head, const float *angles, int32_t rotated, bool interleaved);
+
+#endif

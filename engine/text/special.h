@@ -1,0 +1,31 @@
+/* special.h - the strings that become one token as a whole, before any merging.
+ *
+ * Owns:     the sorted list of them; the strings stay in the model file.
+ * Promise:  finding is linear in the text.  Of matches that overlap the leftmost wins, of those
+ *           that start together the longest; of tokens with the same string the last id.
+ * Threads:  read-only after opening, any thread.
+ * Limits:   a string longer than SPECIAL_BYTES_MAX is not matched: it bounds the work per byte of
+ *           text, and no published vocabulary comes near it.
+ */
+#ifndef TEXT_SPECIAL_H
+#define TEXT_SPECIAL_H
+
+#include "text/vocabulary.h"
+
+enum { SPECIAL_BYTES_MAX = 256 };
+
+struct special;
+
+/* Collect the CONTROL, UNKNOWN and USER_DEFINED tokens.  Returns 0 or -ENOMEM. */
+int special_open(const struct vocabulary *vocabulary, struct special **out);
+void special_close(struct special *special);
+
+/* The next match at or after `from`: a USER_DEFINED token, or any if `control`.  Returns its id and
+ * bounds, or VOCABULARY_NONE. */
+int32_t special_next(const struct special *special, struct text text, size_t from, bool control,
+                     size_t *begin, size_t *end);
+
+/* The id of exactly this string, of any of the three kinds, or VOCABULARY_NONE. */
+int32_t special_find(const struct special *special, struct text string);
+
+#endif

@@ -1,0 +1,62 @@
+/* tokenizer.h - text <-> token ids.
+ *
+ * Owns:     the merge table, the pre-tokenizer and the special strings; the token strings stay in
+ *           the model file, so the vocabulary (and the mapping behind it) must outlive it.
+ * Promise:  encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it
+ *           quadratic.  Every byte string can be encoded, valid UTF-8 or not, and decodes to the
+ *           same bytes (if every byte has a token, as in all published byte-level vocabularies).
+ * Threads:  read-only after opening, any thread.
+ * Limits:   a text of TOKENIZER_TEXT_BYTES_MAX.
+ */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include "text/tokens.h"
+#include "text/vocabulary.h"
+
+#include <stddef.h>
+
+enum { TOKENIZER_TEXT_BYTES_MAX = 64 << 20 };
+
+struct tokenizer;
+
+/* Returns 0, -ENOMEM, or -ENOEXEC naming an unknown tokenizer model or pre-tokenizer, or a merge
+ * that is not two strings. */
+int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out,
+                   struct error *error);
+void tokenizer_close(struct tokenizer *tokenizer);
+
+/* Which special strings in the text become their single token. */
+enum tokenizer_special {
+    TOKENIZER_PLAIN,   /* user text: only USER_DEFINED tokens match */
+    TOKENIZER_SPECIAL, /* template text: CONTROL and UNKNOWN tokens match too */
+};
+
+/* Append the ids of `text` to *out; adds no BOS or EOS.  Returns 0, -ENOMEM or -EMSGSIZE; *out
+ * keeps its old ids on failure. */
+int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
+                     enum tokenizer_special special, struct tokens *out);
+
+/* The bytes of one token as they stand in a completion: byte-level characters decoded, CONTROL and
+ * UNKNOWN tokens empty unless `special`.  The result may be part of a UTF-8 character.  Writes up
+ * to `capacity` bytes into `out`, returns the token's full length, or -EINVAL for an id out of
+ * range. */
+long tokenizer_decode(const struct tokenizer *tokenizer, int32_t id, bool special, char *out,
+                      size_t capacity);
+
+/* The longest decoded token, in bytes. */
+size_t tokenizer_piece_bytes_max(const struct tokenizer *tokenizer);
+
+/* Does this token end a generation (eos, eot, eom and the well-known end strings)? */
+bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id);
+
+/* The ids that start/end a raw prompt, or VOCABULARY_NONE when this model adds none. */
+int32_t tokenizer_bos(const struct tokenizer *tokenizer);
+int32_t tokenizer_eos(const struct tokenizer *tokenizer);
+
+/* The id of an exact special token string, or VOCABULARY_NONE. */
+int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string);
+
+int32_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer);
+
+#endif

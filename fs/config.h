@@ -1,0 +1,82 @@
+/* config.h - the values in MODEL/config/, one per file.
+ *
+ * Owns:     the strings of a struct config.
+ * Promise:  a value is valid or it is not taken: the old one stays.
+ * Threads:  the loop's.
+ * Limits:   CONFIG_* below.
+ */
+#ifndef FS_CONFIG_H
+#define FS_CONFIG_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    CONFIG_TEXT_BYTES_MAX = 1 << 20, /* system */
+    CONFIG_STOPS_MAX = 16,           /* lines of `stop` */
+    CONFIG_STOP_BYTES_MAX = 256,
+    CONFIG_CONTEXT_MIN = 16,
+    CONFIG_CONTEXT_MAX = 1 << 24,
+    CONFIG_TIMEOUT_S_MAX = 1000000000,
+};
+
+/* The files, in the order of readdir. */
+enum config_key {
+    CONFIG_CONTEXT,        /* tokens a sequence may hold; 0: what the model was trained for */
+    CONFIG_MAX_TOKENS,     /* 0: as many as the context leaves room for */
+    CONFIG_MIN_P,          /* 0..1, 0: off */
+    CONFIG_RAW,            /* 0|1: complete the prompt as it is, no chat template; newline kept */
+    CONFIG_REPEAT_PENALTY, /* 0.1..10, 1: off */
+    CONFIG_SEED,           /* 0..2^64-1; 0: a new one for each request */
+    CONFIG_STOP,           /* lines, each a stop string (\n, \t, \r and \\ as in C) */
+    CONFIG_SYSTEM,         /* the system message; empty: the template's own */
+    CONFIG_TEMPERATURE,    /* 0..10, 0: greedy */
+    CONFIG_TIMEOUT,        /* seconds a request may take, 0: no limit */
+    CONFIG_TOP_K,          /* 0: off */
+    CONFIG_TOP_P,          /* 0..1 above 0, 1: off */
+    CONFIG_KEYS,
+};
+
+struct config {
+    int32_t context, max_tokens, top_k;
+    float temperature, top_p, min_p, repeat_penalty;
+    uint64_t seed;
+    double timeout_s;
+    bool raw;
+    char *system;                        /* malloc'ed, never NULL after config_open() */
+    struct text stops[CONFIG_STOPS_MAX]; /* views into stop_text */
+    uint32_t stop_count;
+    char *stop_text;  /* as written, for reading back; never NULL either */
+    char *stop_bytes; /* with escapes resolved; NULL: no stops */
+};
+
+/* Defaults: temperature 0.7, top_p 0.95, top_k 40, min_p 0.05, repeat_penalty 1, the rest 0 or
+ * empty.  Returns 0 or -ENOMEM. */
+int config_open(struct config *config);
+int config_copy(const struct config *from, struct config *to); /* a job's snapshot: the same */
+void config_close(struct config *config);
+
+const char *config_key_name(enum config_key key);            /* the file's name */
+int config_key_find(const char *name, enum config_key *out); /* 0 or -ENOENT */
+
+/* Does the file take several lines (buffered, applied when the writer is done)? */
+bool config_is_multiline(enum config_key key);
+
+/* Append the value and a newline (an empty text value: nothing), so that config_set() of it gives
+ * the same value again.  Returns 0, -ENOMEM or -EMSGSIZE. */
+int config_format(const struct config *config, enum config_key key, struct buffer *out);
+
+/* Parse and set one value; surrounding white space of one-line values is ignored, of text one
+ * newline at the end, in `stop` empty lines too.  Numbers are decimal in every locale.  Returns 0,
+ * -EINVAL (not a value of this kind), -ERANGE (out of range), -EMSGSIZE, -ENOMEM; the text says
+ * what is accepted. */
+int config_set(struct config *config, enum config_key key, struct text value, struct error *error);
+
+/* Parse without setting: what a WRITE answers. */
+int config_check(enum config_key key, struct text value, struct error *error);
+
+#endif

@@ -1,0 +1,350 @@
+/* residents.c - see residents.h. */
+#include "fs/residents.h"
+
+#include "base/clock.h"
+#include "base/threads.h"
+#include "fs/dispatch.h"
+#include "fs/jobs.h"
+#include "fs/log.h"
+#include "fs/recorder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static void post(struct model *model, enum pool_event_kind kind, uint64_t bytes, int code)
+{
+    struct pool_event event = {.kind = kind, .model = model->id,
+                               .generation = model->generation, .bytes = bytes, .code = code};
+    dispatch_post(model->daemon, &event);
+}
+
+static void set_failure(struct model *model, int code, const char *text)
+{
+    model->failure_code = code;
+    snprintf(model->failure, sizeof model->failure, "%s", text);
+}
+
+/* Start a process on the model's file. */
+static int start_process(struct model *model, bool probe, const struct worker_callbacks *callbacks,
+                         struct worker **out, struct error *error)
+{
+    struct daemon *daemon = model->daemon;
+    const struct options *options = &daemon->options;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", options->models_dir, model->entry->file);
+    int fd = catalog_open_model(daemon->catalog, model->entry, error);
+    if (fd < 0)
+        return fd;
+    if (model->entry->split) { /* its parts are found by their names */
+        close(fd);
+        fd = -1;
+    }
+    struct worker_options worker = {
+        .program = options->program,
+        .model_path = path,
+        .model_fd = fd,
+        .probe = probe,
+        .echo = options->echo,
+        .echo_load_ms = options->echo_load_ms,
+        .echo_token_ms = options->echo_token_ms,
+        .threads = options->threads,
+        .context = model->config.context ? model->config.context : options->context,
+        .kernels = options->kernels,
+    };
+    int status = worker_start(daemon->loop, &worker, callbacks, model, out, error);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+/* --- the plan ------------------------------------------------------------------------------- */
+
+static void answer_plan(struct model *model)
+{
+    park_wake(&model->daemon->parking, &model->waiters);
+    if (!model->plan_wanted)
+        return;
+    model->plan_wanted = false;
+    if (model->planned)
+        post(model, POOL_PLANNED, model->plan_bytes, 0);
+    else
+        post(model, POOL_PLAN_FAILED, 0, model->failure_code);
+}
+
+static void probe_message(void *owner, const struct protocol_message *message)
+{
+    struct model *model = owner;
+    if (message->header.type == PROTOCOL_FAILED) {
+        char text[MODEL_ERROR_BYTES];
+        snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(message->failed.text));
+        set_failure(model, message->failed.code > 0 ? message->failed.code : EIO, text);
+    } else if (message->header.type == PROTOCOL_PLAN) {
+        free(model->info);
+        model->info = strndup(message->plan.info.bytes, message->plan.info.length);
+        model->plan_bytes = message->plan.charge_bytes;
+        model->planned = model->info != NULL;
+        set_failure(model, model->planned ? 0 : ENOMEM, model->planned ? "" : "no memory");
+    }
+}
+
+static void probe_exited(void *owner, int code, const char *text)
+{
+    struct model *model = owner;
+    worker_close(model->probe);
+    model->probe = NULL;
+    if (!model->planned && !model->failure_code)
+        set_failure(model, code ? code : EIO, text[0] ? text : "the model could not be inspected");
+    answer_plan(model);
+}
+
+void residents_inspect(struct model *model)
+{
+    static const struct worker_callbacks callbacks = {probe_message, probe_exited};
+    struct error error = {0};
+    if (model->probe)
+        return;
+    set_failure(model, 0, "");
+    if (!model->planned) {
+        int status = start_process(model, true, &callbacks, &model->probe, &error);
+        if (!status)
+            return;
+        set_failure(model, -status, error.text[0] ? error.text : strerror(-status));
+    }
+    answer_plan(model);
+}
+
+void residents_plan(struct model *model)
+{
+    model->plan_wanted = true;
+    residents_inspect(model);
+}
+
+void residents_forget_plan(struct model *model)
+{
+    model->planned = false;
+    free(model->info);
+    model->info = NULL;
+    set_failure(model, 0, "");
+    if (model->probe) { /* it reads the old file */
+        worker_close(model->probe);
+        model->probe = NULL;
+        residents_inspect(model);
+    }
+}
+
+/* --- a loaded model ------------------------------------------------------------------------- */
+
+static void worker_is_ready(struct model *model, const struct protocol_ready *ready)
+{
+    model->worker_ready = true;
+    set_failure(model, 0, "");
+    recorder_ready(model, ready);
+    events_add(&model->daemon->events, &model->daemon->parking, "load", model->entry->name, NULL);
+    post(model, POOL_LOADED, ready->charge_bytes, 0);
+}
+
+static void worker_message(void *owner, const struct protocol_message *message)
+{
+    struct model *model = owner;
+    struct daemon *daemon = model->daemon;
+    struct job *job = jobs_find(daemon, message->header.request);
+    bool own_job = job && job->model == model && job->state == JOB_RUNNING;
+    char text[MODEL_ERROR_BYTES];
+    switch ((enum protocol_type)message->header.type) {
+    case PROTOCOL_READY:
+        worker_is_ready(model, &message->ready);
+        break;
+    case PROTOCOL_FAILED:
+        snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(message->failed.text));
+        set_failure(model, message->failed.code > 0 ? message->failed.code : EIO, text);
+        break;
+    case PROTOCOL_TEXT:
+        if (own_job)
+            jobs_text(daemon, job, message->text);
+        break;
+    case PROTOCOL_DONE:
+        if (own_job) {
+            jobs_done(daemon, job, &message->done);
+            dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED,
+                                                       .model = model->id,
+                                                       .request = message->header.request});
+        }
+        residents_share_threads(daemon);
+        break;
+    case PROTOCOL_NEED:
+        post(model, POOL_GROW, message->bytes, 0);
+        break;
+    case PROTOCOL_PLAN:
+    case PROTOCOL_GENERATE:
+    case PROTOCOL_CANCEL:
+    case PROTOCOL_GRANT:
+    case PROTOCOL_REFUSE:
+    case PROTOCOL_THREADS:
+    case PROTOCOL_STOP:
+        log_write(LOG_WARNING, "%s: its worker sent a message of type %d, which is the daemon's",
+                  model->entry->name, (int)message->header.type);
+        worker_kill(model->worker);
+        break;
+    }
+}
+
+static void worker_exited(void *owner, int code, const char *text)
+{
+    struct model *model = owner;
+    bool was_ready = model->worker_ready;
+    worker_close(model->worker);
+    model->worker = NULL;
+    model->worker_ready = false;
+    recorder_exited(model);
+    events_add(&model->daemon->events, &model->daemon->parking, "unload", model->entry->name,
+               NULL);
+    if (model->worker_stopping) {
+        set_failure(model, 0, "");
+    } else if (!model->failure_code) {
+        char why[MODEL_ERROR_BYTES];
+        snprintf(why, sizeof why, "the model's worker process ended: %s", text);
+        set_failure(model, code ? code : EIO, why);
+        log_write(LOG_ERR, "%s: %s", model->entry->name, why);
+    }
+    if (!was_ready)
+        recorder_dropped(model);
+    post(model, POOL_EXITED, 0, model->failure_code);
+    residents_share_threads(model->daemon);
+}
+
+void residents_start(struct model *model, uint64_t generation)
+{
+    static const struct worker_callbacks callbacks = {worker_message, worker_exited};
+    struct error error = {0};
+    model->generation = generation;
+    model->worker_ready = model->worker_stopping = false;
+    model->threads = 0;
+    set_failure(model, 0, "");
+    recorder_started(model);
+    int status = start_process(model, false, &callbacks, &model->worker, &error);
+    if (status) {
+        set_failure(model, -status, error.text[0] ? error.text : strerror(-status));
+        recorder_dropped(model);
+        post(model, POOL_EXITED, 0, -status);
+    }
+}
+
+void residents_stop(struct model *model, uint64_t generation)
+{
+    if (!model->worker || model->generation != generation)
+        return;
+    model->worker_stopping = true;
+    recorder_told(model);
+    worker_stop(model->worker);
+}
+
+/* --- requests ------------------------------------------------------------------------------- */
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = (uint64_t)clock_now_us();
+    return seed ? seed : 1;
+}
+
+static int put_request(struct model *model, const struct job *job)
+{
+    const struct config *config = &job->config;
+    struct protocol_generate *generate = memory_try(1, sizeof *generate);
+    if (!generate)
+        return -ENOMEM;
+    generate->raw = config->raw;
+    generate->temperature = config->temperature;
+    generate->top_k = config->top_k;
+    generate->top_p = config->top_p;
+    generate->min_p = config->min_p;
+    generate->repeat_penalty = config->repeat_penalty;
+    generate->seed = config->seed ? config->seed : random_seed();
+    generate->max_tokens = config->max_tokens;
+    for (; generate->stop_count < config->stop_count; generate->stop_count++)
+        generate->stops[generate->stop_count] = config->stops[generate->stop_count];
+    if (config->system[0] && !config->raw)
+        generate->messages[generate->message_count++] =
+            (struct protocol_chat_message){text_of("system"), text_of(config->system)};
+    generate->messages[generate->message_count++] =
+        (struct protocol_chat_message){text_of("user"), buffer_text(&job->prompt)};
+    int status = protocol_put_generate(worker_output(model->worker), job->id, generate);
+    free(generate);
+    return status;
+}
+
+void residents_run(struct model *model, struct job *job)
+{
+    int status = model->worker ? put_request(model, job) : -EIO;
+    if (status) {
+        jobs_fail(model->daemon, job, -status, "the prompt could not be handed to the engine");
+        dispatch_post(model->daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED,
+                                                          .model = model->id,
+                                                          .request = job->id});
+        return;
+    }
+    worker_flush(model->worker);
+    jobs_started(model->daemon, job);
+    residents_share_threads(model->daemon);
+}
+
+void residents_cancel(struct model *model, const struct job *job)
+{
+    if (!model->worker)
+        return;
+    if (protocol_put_cancel(worker_output(model->worker), job->id))
+        worker_kill(model->worker); /* it has not read for so long that its queue is full */
+    else
+        worker_flush(model->worker);
+}
+
+void residents_grant(struct model *model, uint64_t generation, uint64_t bytes)
+{
+    if (!model->worker || model->generation != generation)
+        return;
+    if (protocol_put_grant(worker_output(model->worker), bytes) == 0)
+        worker_flush(model->worker);
+}
+
+void residents_refuse(struct model *model, uint64_t generation, const char *why)
+{
+    if (!model->worker || model->generation != generation)
+        return;
+    if (protocol_put_refuse(worker_output(model->worker), text_of(why)) == 0)
+        worker_flush(model->worker);
+}
+
+static bool is_computing(const struct model *model)
+{
+    if (!model->worker_ready)
+        return false;
+    for (const struct job *job = model->newest; job; job = job->older)
+        if (job->state == JOB_RUNNING)
+            return true;
+    return false;
+}
+
+void residents_share_threads(struct daemon *daemon)
+{
+    int whole = daemon->options.threads ? daemon->options.threads : threads_available();
+    int busy = 0;
+    for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
+        busy += is_computing(catalog_at(daemon->catalog, i)->owner);
+    int share = busy > 1 ? whole / busy : whole;
+    if (share < 1)
+        share = 1;
+    for (size_t i = 0; i < catalog_count(daemon->catalog); i++) {
+        struct model *model = catalog_at(daemon->catalog, i)->owner;
+        if (!is_computing(model) || model->threads == share)
+            continue;
+        if (protocol_put_threads(worker_output(model->worker), share) == 0) {
+            model->threads = share;
+            worker_flush(model->worker);
+        }
+    }
+}

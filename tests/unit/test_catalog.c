@@ -1,0 +1,905 @@
+/* test_catalog.c - a real folder, a real loop: what becomes a model, when, and what it is told as.
+ *
+ * The log has one mark per callback: +name added, ~name changed, -name removed.  Nothing waits for
+ * a time to pass: expect() runs the loop until the log is as long as expected.  That something does
+ * NOT happen is shown with a marker, a file renamed into the folder afterwards: a look that finds it
+ * has seen everything that was done before.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "fs/catalog.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DEADLINE_S = 60, LOG_BYTES = 1 << 20, OTHER_USER = 65534 };
+
+struct test {
+    char path[64], outside[64]; /* two folders on one file system */
+    int folder, elsewhere;
+    struct loop *loop;
+    struct catalog *catalog;
+    char *log;
+    size_t log_length, wanted;
+    bool late, forget_at_once;
+    struct loop_timer deadline, writer;
+    int64_t last_write_us;
+    int writes;
+};
+
+static void write_log(struct test *test, char mark, const struct catalog_model *model)
+{
+    size_t left = LOG_BYTES - test->log_length;
+    int length = snprintf(test->log + test->log_length, left, "%c%s", mark, model->name);
+    assert_true(length > 0 && (size_t)length < left);
+    test->log_length += (size_t)length;
+}
+
+static void on_added(void *owner, struct catalog_model *model)
+{
+    struct test *test = owner;
+    assert_false(model->removed);
+    assert_ptr_equal(catalog_find(test->catalog, model->name), model);
+    write_log(test, '+', model);
+}
+
+static void on_changed(void *owner, struct catalog_model *model)
+{
+    struct test *test = owner;
+    assert_false(model->removed);
+    assert_ptr_equal(catalog_by_id(test->catalog, model->id), model);
+    write_log(test, '~', model);
+}
+
+static void on_removed(void *owner, struct catalog_model *model)
+{
+    struct test *test = owner;
+    assert_true(model->removed);
+    assert_ptr_equal(catalog_by_id(test->catalog, model->id), model);
+    write_log(test, '-', model);
+    if (test->forget_at_once)
+        catalog_forget(test->catalog, model);
+}
+
+static const struct catalog_callbacks callbacks = {on_added, on_changed, on_removed};
+
+static void stop_when_done(void *owner)
+{
+    struct test *test = owner;
+    if (test->log_length >= test->wanted)
+        loop_stop(test->loop);
+}
+
+static void stop_late(void *owner)
+{
+    struct test *test = owner;
+    test->late = true;
+    loop_stop(test->loop);
+}
+
+static void run_until(struct test *test, size_t log_length)
+{
+    test->wanted = log_length;
+    loop_timer_set(test->loop, &test->deadline, clock_now_us() + DEADLINE_S * 1000000LL, stop_late,
+                   test);
+    assert_int_equal(loop_run(test->loop), 0);
+    loop_timer_clear(test->loop, &test->deadline);
+    if (test->late)
+        fail_msg("nothing more came after \"%s\"", test->log);
+}
+
+static void clear_log(struct test *test)
+{
+    test->log_length = 0;
+    test->log[0] = 0;
+}
+
+static void expect(struct test *test, const char *log)
+{
+    run_until(test, strlen(log));
+    assert_string_equal(test->log, log);
+    clear_log(test);
+}
+
+static void open_folder(const char *path, int *out)
+{
+    *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(*out >= 0);
+}
+
+static int set_up(void **state)
+{
+    struct test *test = calloc(1, sizeof *test);
+    assert_non_null(test);
+    test->log = calloc(1, LOG_BYTES);
+    assert_non_null(test->log);
+    strcpy(test->path, "/tmp/test_catalog.XXXXXX");
+    strcpy(test->outside, "/tmp/test_catalog.XXXXXX");
+    assert_non_null(mkdtemp(test->path));
+    assert_non_null(mkdtemp(test->outside));
+    open_folder(test->path, &test->folder);
+    open_folder(test->outside, &test->elsewhere);
+    assert_int_equal(loop_open(&test->loop), 0);
+    loop_after_round(test->loop, stop_when_done, test);
+    *state = test;
+    return 0;
+}
+
+static void remove_folder(const char *path, int fd)
+{
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory));)
+        if (unlinkat(fd, entry->d_name, 0))
+            unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+    closedir(directory);
+    close(fd);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static int tear_down(void **state)
+{
+    struct test *test = *state;
+    catalog_close(test->catalog);
+    loop_close(test->loop);
+    remove_folder(test->path, test->folder);
+    remove_folder(test->outside, test->elsewhere);
+    free(test->log);
+    free(test);
+    return 0;
+}
+
+static void open_catalog(struct test *test, bool follow_symlinks)
+{
+    struct error error = {0};
+    int folder;
+    open_folder(test->path, &folder);
+    int status = catalog_open(test->loop, folder, follow_symlinks, &callbacks, test,
+                              &test->catalog, &error);
+    if (status)
+        fail_msg("catalog_open: %d %s", status, error.text);
+}
+
+static int open_writer(int folder, const char *file)
+{
+    int fd = openat(folder, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void write_bytes(int fd, const char *bytes)
+{
+    assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+}
+
+static void put_in(int folder, const char *file, const char *bytes)
+{
+    int fd = openat(folder, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    write_bytes(fd, bytes);
+    assert_int_equal(close(fd), 0);
+}
+
+static void put(struct test *test, const char *file, const char *bytes)
+{
+    put_in(test->folder, file, bytes);
+}
+
+static void move_in(struct test *test, const char *file, const char *bytes)
+{
+    put_in(test->elsewhere, "moving", bytes);
+    assert_int_equal(renameat(test->elsewhere, "moving", test->folder, file), 0);
+}
+
+static void unlink_file(struct test *test, const char *file)
+{
+    assert_int_equal(unlinkat(test->folder, file, 0), 0);
+}
+
+/* Nothing was told since the last expect(). */
+static void expect_nothing(struct test *test)
+{
+    move_in(test, "marker.gguf", "");
+    expect(test, "+marker");
+    unlink_file(test, "marker.gguf");
+    expect(test, "-marker");
+}
+
+static struct catalog_model *find(struct test *test, const char *name)
+{
+    struct catalog_model *model = catalog_find(test->catalog, name);
+    if (!model)
+        fail_msg("no model \"%s\"", name);
+    return model;
+}
+
+static int open_model(struct test *test, struct catalog_model *model)
+{
+    struct error error = {0};
+    int fd = catalog_open_model(test->catalog, model, &error);
+    if (fd < 0) {
+        assert_int_equal(error.code, -fd);
+        assert_true(error.text[0] != 0);
+    }
+    return fd;
+}
+
+static void expect_content(struct test *test, const char *name, const char *content)
+{
+    char bytes[64];
+    int fd = open_model(test, find(test, name));
+    assert_true(fd >= 0);
+    ssize_t length = read(fd, bytes, sizeof bytes);
+    assert_int_equal(length, strlen(content));
+    assert_memory_equal(bytes, content, (size_t)length);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    close(fd);
+}
+
+static void files_are_models_in_order_of_their_names(void **state)
+{
+    struct test *test = *state;
+    put(test, "b.gguf", "bb");
+    put(test, "a.b.gguf", "1");
+    put(test, "a-b.gguf", "1");
+    put(test, "a.gguf", "a");
+    put(test, "B.gguf", "1");
+    put(test, "empty.gguf", "");
+    open_catalog(test, false);
+    assert_string_equal(test->log, "+B+a+a-b+a.b+b+empty");
+    assert_int_equal(catalog_count(test->catalog), 6);
+    for (size_t i = 0; i < 6; i++) {
+        struct catalog_model *model = catalog_at(test->catalog, i);
+        assert_true(model->id >= 1 && model->id <= 6);
+        assert_ptr_equal(catalog_find(test->catalog, model->name), model);
+        assert_ptr_equal(catalog_by_id(test->catalog, model->id), model);
+    }
+    assert_null(catalog_at(test->catalog, 6));
+    assert_null(catalog_find(test->catalog, "c"));
+    assert_null(catalog_find(test->catalog, ""));
+    assert_null(catalog_by_id(test->catalog, 7));
+    assert_null(catalog_by_id(test->catalog, 0));
+    struct catalog_model *b = find(test, "b");
+    assert_string_equal(b->file, "b.gguf");
+    assert_false(b->split);
+    assert_true(b->bytes == 2 && b->fingerprint.bytes == 2);
+    assert_true(find(test, "empty")->bytes == 0);
+    expect_content(test, "b", "bb");
+}
+
+static void what_is_no_model_is_left_out(void **state)
+{
+    struct test *test = *state;
+    put(test, "good.gguf", "x");
+    static const char *const files[] = {
+        ".gguf",        "..gguf",       "...gguf",     "x.GGUF",      "x.gguf.part", "xgguf",
+        "README.gguf",  "status.gguf",  "events.gguf", "budget.gguf", "resident.gguf", "ctl.gguf",
+        "metrics.gguf", ".-00001-of-00001.gguf",       "..-00001-of-00001.gguf",
+        "README-00001-of-00001.gguf",
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        put(test, files[i], "x");
+    assert_int_equal(mkdirat(test->folder, "directory.gguf", 0755), 0);
+    assert_int_equal(mkfifoat(test->folder, "fifo.gguf", 0644), 0);
+    assert_int_equal(symlinkat("good.gguf", test->folder, "link.gguf"), 0);
+    assert_int_equal(symlinkat("nothing", test->folder, "dangling.gguf"), 0);
+    assert_int_equal(symlinkat("loop.gguf", test->folder, "loop.gguf"), 0);
+    assert_int_equal(symlinkat("/etc/passwd", test->folder, "passwd.gguf"), 0);
+    if (geteuid() == 0)
+        assert_int_equal(mknodat(test->folder, "device.gguf", S_IFCHR | 0644, 1 << 8 | 3), 0);
+    open_catalog(test, false);
+    expect(test, "+good");
+    expect_nothing(test);
+    assert_int_equal(catalog_rescan(test->catalog, NULL), 0);
+    assert_int_equal(catalog_count(test->catalog), 1);
+}
+
+static void any_other_name_will_do(void **state)
+{
+    struct test *test = *state;
+    char longest[256];
+    memset(longest, 'x', 250);
+    strcpy(longest + 250, ".gguf");
+    const char *const files[] = {"new\nline.gguf", "%n%s.gguf", "bad\xff\xc0.gguf", "-rf.gguf",
+                                 " .gguf",         "....gguf",  ".hidden.gguf",      longest,
+                                 "-00001-of-00001.gguf"};
+    open_catalog(test, false);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char mark[260];
+        put(test, files[i], "x");
+        snprintf(mark, sizeof mark, "+%.*s", (int)strlen(files[i]) - 5, files[i]);
+        expect(test, mark);
+        expect_content(test, mark + 1, "x");
+    }
+}
+
+static void files_renamed_and_linked_into_the_folder_appear(void **state)
+{
+    struct test *test = *state;
+    open_catalog(test, false);
+    move_in(test, "moved.gguf", "x");
+    expect(test, "+moved");
+    put_in(test->elsewhere, "file", "x");
+    assert_int_equal(linkat(test->elsewhere, "file", test->folder, "linked.gguf", 0), 0);
+    expect(test, "+linked");
+    put(test, "inside.tmp", "x");
+    assert_int_equal(renameat(test->folder, "inside.tmp", test->folder, "inside.gguf"), 0);
+    expect(test, "+inside");
+}
+
+static void a_file_appears_when_its_writer_closes_it(void **state)
+{
+    struct test *test = *state;
+    int before = open_writer(test->folder, "before.gguf");
+    open_catalog(test, false);
+    assert_string_equal(test->log, "");
+    int after = open_writer(test->folder, "after.gguf");
+    write_bytes(before, "half");
+    write_bytes(after, "half");
+    expect_nothing(test);
+    write_bytes(before, " and half");
+    close(before);
+    expect(test, "+before");
+    expect_nothing(test);
+    int second = open_writer(test->folder, "after.gguf");
+    close(after);
+    expect_nothing(test);
+    close(second);
+    expect(test, "+after");
+    assert_true(find(test, "before")->bytes == strlen("half and half"));
+    expect_nothing(test);
+}
+
+static void a_link_to_a_file_that_is_written_elsewhere_appears_when_that_is_done(void **state)
+{
+    struct test *test = *state;
+    open_catalog(test, false);
+    int writer = open_writer(test->elsewhere, "file");
+    assert_int_equal(linkat(test->elsewhere, "file", test->folder, "linked.gguf", 0), 0);
+    expect_nothing(test);
+    write_bytes(writer, "all");
+    close(writer); /* nothing in the watched folder tells of it */
+    expect(test, "+linked");
+    expect_content(test, "linked", "all");
+}
+
+static void a_file_renamed_over_a_model_changes_it_once(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "old");
+    open_catalog(test, false);
+    expect(test, "+a");
+    struct catalog_model *model = find(test, "a");
+    struct fingerprint before = model->fingerprint;
+    uint64_t id = model->id;
+    move_in(test, "a.gguf", "newer");
+    assert_int_equal(open_model(test, model), -ESTALE);
+    expect(test, "~a");
+    expect_nothing(test);
+    assert_ptr_equal(find(test, "a"), model);
+    assert_true(model->id == id && model->bytes == 5);
+    assert_true(model->fingerprint.inode != before.inode);
+    expect_content(test, "a", "newer");
+}
+
+static void a_file_written_in_place_changes_its_model_when_it_is_closed(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "old");
+    open_catalog(test, false);
+    expect(test, "+a");
+    int writer = open_writer(test->folder, "a.gguf");
+    write_bytes(writer, "n");
+    expect_nothing(test);
+    assert_int_equal(open_model(test, find(test, "a")), -ESTALE);
+    write_bytes(writer, "ew");
+    close(writer);
+    expect(test, "~a");
+    expect_nothing(test);
+    expect_content(test, "a", "new"); /* same size, other times */
+    writer = open_writer(test->folder, "a.gguf");
+    close(writer); /* opened, but nothing written */
+    expect_nothing(test);
+}
+
+static void a_removed_model_is_kept_until_it_is_forgotten(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "x");
+    put(test, "b.gguf", "x");
+    open_catalog(test, false);
+    expect(test, "+a+b");
+    struct catalog_model *a = find(test, "a");
+    uint64_t id = a->id;
+    catalog_forget(test->catalog, a); /* is not removed: stays */
+    assert_ptr_equal(catalog_find(test->catalog, "a"), a);
+    unlink_file(test, "a.gguf");
+    assert_int_equal(open_model(test, a), -ENOENT);
+    expect(test, "-a");
+    assert_true(a->removed);
+    assert_null(catalog_find(test->catalog, "a"));
+    assert_int_equal(catalog_count(test->catalog), 1);
+    assert_ptr_equal(catalog_by_id(test->catalog, id), a);
+    catalog_forget(test->catalog, a);
+    assert_null(catalog_by_id(test->catalog, id));
+    test->forget_at_once = true;
+    uint64_t id_b = find(test, "b")->id;
+    unlink_file(test, "b.gguf");
+    expect(test, "-b");
+    assert_null(catalog_by_id(test->catalog, id_b));
+}
+
+static void a_file_made_again_is_another_model(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "x");
+    open_catalog(test, false);
+    expect(test, "+a");
+    uint64_t first = find(test, "a")->id;
+    unlink_file(test, "a.gguf");
+    put(test, "a.gguf", "x");
+    expect(test, "-a+a");
+    uint64_t second = find(test, "a")->id;
+    assert_true(second > first);
+    assert_true(catalog_by_id(test->catalog, first)->removed);
+    assert_int_equal(renameat(test->folder, "a.gguf", test->folder, "a"), 0);
+    assert_int_equal(renameat(test->folder, "a", test->folder, "a.gguf"), 0);
+    expect(test, "-a+a");
+    assert_true(find(test, "a")->id > second);
+    assert_int_equal(renameat(test->folder, "a.gguf", test->folder, "b.gguf"), 0);
+    expect(test, "-a+b");
+}
+
+static void a_split_model_is_there_when_all_its_parts_are(void **state)
+{
+    struct test *test = *state;
+    put(test, "m-00002-of-00003.gguf", "22");
+    open_catalog(test, false);
+    put(test, "m-00001-of-00003.gguf", "1");
+    put(test, "m-00001-of-00002.gguf", "of two");
+    expect_nothing(test);
+    int writer = open_writer(test->folder, "m-00003-of-00003.gguf");
+    expect_nothing(test);
+    write_bytes(writer, "333");
+    close(writer);
+    expect(test, "+m");
+    struct catalog_model *model = find(test, "m");
+    assert_true(model->split);
+    assert_true(model->bytes == 6);
+    assert_string_equal(model->file, "m-00001-of-00003.gguf");
+    expect_content(test, "m", "1");
+    move_in(test, "m-00003-of-00003.gguf", "4444");
+    assert_int_equal(open_model(test, model), -ESTALE);
+    expect(test, "~m");
+    assert_true(model->bytes == 7);
+    expect_content(test, "m", "1");
+    unlink_file(test, "m-00002-of-00003.gguf");
+    assert_int_equal(open_model(test, model), -ENOENT);
+    expect(test, "-m");
+    move_in(test, "m-00002-of-00002.gguf", "2");
+    expect(test, "+m");
+    assert_string_equal(find(test, "m")->file, "m-00001-of-00002.gguf");
+}
+
+static void a_part_removed_and_made_again_makes_another_model(void **state)
+{
+    struct test *test = *state;
+    put(test, "m-00001-of-00002.gguf", "1");
+    put(test, "m-00002-of-00002.gguf", "2");
+    open_catalog(test, false);
+    expect(test, "+m");
+    uint64_t id = find(test, "m")->id;
+    unlink_file(test, "m-00002-of-00002.gguf");
+    put(test, "m-00002-of-00002.gguf", "2");
+    expect(test, "-m+m");
+    assert_true(find(test, "m")->id > id);
+}
+
+static void numbers_that_make_no_sense_are_part_of_the_name(void **state)
+{
+    struct test *test = *state;
+    put(test, "m-00003-of-00002.gguf", "x");
+    put(test, "m-00000-of-00002.gguf", "x");
+    put(test, "m-0001-of-0001.gguf", "x");
+    put(test, "m-0000x-of-00001.gguf", "x");
+    open_catalog(test, false);
+    expect(test, "+m-00000-of-00002+m-00003-of-00002+m-0000x-of-00001+m-0001-of-0001");
+}
+
+static void of_two_with_the_same_name_the_first_file_is_the_model(void **state)
+{
+    struct test *test = *state;
+    put(test, "x.gguf", "whole");
+    open_catalog(test, false);
+    expect(test, "+x");
+    move_in(test, "x-00001-of-00001.gguf", "part"); /* sorts before "x." */
+    expect(test, "-x+x");
+    expect_content(test, "x", "part");
+    unlink_file(test, "x-00001-of-00001.gguf");
+    expect(test, "-x+x");
+    expect_content(test, "x", "whole");
+}
+
+static void symbolic_links_are_followed_only_when_asked_for(void **state)
+{
+    struct test *test = *state;
+    char target[128];
+    put_in(test->elsewhere, "file", "outside");
+    snprintf(target, sizeof target, "%s/file", test->outside);
+    assert_int_equal(symlinkat(target, test->folder, "link.gguf"), 0);
+    assert_int_equal(symlinkat("loop.gguf", test->folder, "loop.gguf"), 0);
+    assert_int_equal(symlinkat("/dev/null", test->folder, "null.gguf"), 0);
+    assert_int_equal(symlinkat("/proc/self/fd/0", test->folder, "magic.gguf"), 0);
+    open_catalog(test, false);
+    assert_string_equal(test->log, "");
+    catalog_close(test->catalog);
+    open_catalog(test, true);
+    expect(test, "+link");
+    expect_content(test, "link", "outside");
+    expect_nothing(test);
+}
+
+static void a_model_that_became_something_else_is_not_opened(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "x");
+    put(test, "b.gguf", "x");
+    open_catalog(test, false);
+    expect(test, "+a+b");
+    unlink_file(test, "a.gguf");
+    assert_int_equal(symlinkat("b.gguf", test->folder, "a.gguf"), 0);
+    assert_int_equal(open_model(test, find(test, "a")), -ELOOP);
+    unlink_file(test, "a.gguf");
+    assert_int_equal(mkfifoat(test->folder, "a.gguf", 0644), 0);
+    assert_int_equal(open_model(test, find(test, "a")), -ENOEXEC);
+    expect(test, "-a");
+}
+
+static void a_rescan_takes_what_is_being_written(void **state)
+{
+    struct test *test = *state;
+    open_catalog(test, false);
+    int writer = open_writer(test->folder, "a.gguf");
+    write_bytes(writer, "half");
+    struct error error;
+    assert_int_equal(catalog_rescan(test->catalog, &error), 0);
+    expect(test, "+a");
+    assert_true(find(test, "a")->bytes == 4);
+    expect_nothing(test);
+    write_bytes(writer, " and half");
+    assert_int_equal(catalog_rescan(test->catalog, &error), 0);
+    expect(test, "~a");
+    close(writer);
+    expect_nothing(test);
+    unlink_file(test, "a.gguf");
+    assert_int_equal(catalog_rescan(test->catalog, &error), 0);
+    expect(test, "-a");
+}
+
+static void write_again(void *owner)
+{
+    struct test *test = owner;
+    put(test, "slow.gguf", test->writes % 2 ? "x" : "xx");
+    test->last_write_us = clock_now_us();
+    if (++test->writes < 20)
+        loop_timer_set(test->loop, &test->writer, clock_now_us() + 30000, write_again, test);
+}
+
+static void without_leases_a_file_has_to_keep_still_first(void **state)
+{
+    struct test *test = *state;
+    if (geteuid() != 0)
+        skip();
+    put(test, "a.gguf", "x");
+    assert_int_equal(chmod(test->path, 0755), 0);
+    assert_int_equal(symlinkat("/bin/sh", test->folder, "old.gguf"), 0);
+    assert_int_equal(seteuid(OTHER_USER), 0); /* who may not take leases on root's files */
+    int64_t begin_us = clock_now_us();
+    open_catalog(test, true);
+    expect(test, "+old");
+    expect(test, "+a");
+    assert_true(clock_now_us() - begin_us >= CATALOG_SETTLE_MS * 1000);
+    assert_int_equal(seteuid(0), 0);
+}
+
+static void without_leases_a_file_is_not_taken_while_it_grows(void **state)
+{
+    struct test *test = *state;
+    if (geteuid() != 0)
+        skip();
+    int writer = open_writer(test->folder, "slow.gguf");
+    assert_int_equal(fchmod(writer, 0666), 0);
+    close(writer);
+    assert_int_equal(chmod(test->path, 0755), 0);
+    assert_int_equal(seteuid(OTHER_USER), 0);
+    open_catalog(test, false);
+    loop_timer_set(test->loop, &test->writer, 0, write_again, test);
+    expect(test, "+slow");
+    assert_int_equal(test->writes, 20);
+    assert_true(clock_now_us() - test->last_write_us >= CATALOG_SETTLE_MS * 1000);
+    assert_int_equal(seteuid(0), 0);
+}
+
+static void a_file_that_may_not_be_read_is_a_model_that_does_not_open(void **state)
+{
+    struct test *test = *state;
+    if (geteuid() != 0)
+        skip();
+    put(test, "secret.gguf", "x");
+    assert_int_equal(fchmodat(test->folder, "secret.gguf", 0, 0), 0);
+    assert_int_equal(chmod(test->path, 0755), 0);
+    assert_int_equal(seteuid(OTHER_USER), 0);
+    open_catalog(test, false);
+    expect(test, "+secret");
+    int status = open_model(test, find(test, "secret"));
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(status, -EACCES);
+}
+
+static void a_writer_that_comes_while_a_file_is_probed_does_no_harm(void **state)
+{
+    struct test *test = *state;
+    open_catalog(test, false);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        for (int i = 0; i < 20000; i++) {
+            int fd = openat(test->folder, "a.gguf", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+            if (fd < 0 || write(fd, "xyz", (size_t)(i % 3) + 1) < 0 || close(fd))
+                _exit(1);
+        }
+        _exit(renameat(test->folder, "a.gguf", test->folder, "b.gguf") != 0);
+    }
+    while (!catalog_find(test->catalog, "b"))
+        run_until(test, test->log_length + 1);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_null(catalog_find(test->catalog, "a"));
+    expect_content(test, "b", "xy");
+}
+
+static void lost_events_are_made_up_for(void **state)
+{
+    struct test *test = *state;
+    int queue = 0;
+    FILE *limit = fopen("/proc/sys/fs/inotify/max_queued_events", "r");
+    if (!limit || fscanf(limit, "%d", &queue) != 1 || queue > 50000)
+        queue = 0;
+    if (limit)
+        fclose(limit);
+    if (!queue)
+        skip();
+    put(test, "first.gguf", "x");
+    open_catalog(test, false);
+    expect(test, "+first");
+    for (int i = 0; i < queue / 2; i++) { /* three or four events each, and no two equal in a row */
+        close(open_writer(test->folder, "x.gguf"));
+        unlink_file(test, "x.gguf");
+    }
+    unlink_file(test, "first.gguf");
+    put(test, "last.gguf", "x");
+    expect(test, "-first+last");
+    expect_nothing(test);
+}
+
+/* One of the things that happen to files; names are short, so they meet. */
+static void change_something(struct test *test, unsigned random)
+{
+    static const char *const names[] = {"a.gguf", "b.gguf", "c-00001-of-00002.gguf",
+                                        "c-00002-of-00002.gguf", "c.gguf", "d", ".e"};
+    enum { NAMES = sizeof names / sizeof *names };
+    const char *name = names[random / 8 % NAMES], *other = names[random / 64 % NAMES];
+    switch (random % 8) {
+    case 0:
+    case 1:
+        put(test, name, random & 512 ? "x" : "yy");
+        break;
+    case 2:
+    case 3:
+        renameat(test->folder, name, test->folder, other);
+        break;
+    case 4:
+        linkat(test->folder, name, test->folder, other, 0);
+        break;
+    case 5:
+        move_in(test, name, "moved");
+        break;
+    case 6:
+        fchmodat(test->folder, name, random & 512 ? 0644 : 0600, 0);
+        break;
+    default:
+        unlinkat(test->folder, name, 0);
+    }
+}
+
+/* What was told must add up to what is there: this is all that the daemon knows. */
+static size_t replay(const char *log, char mark_of[static 128])
+{
+    size_t present = 0;
+    for (; *log; log += 2) {
+        char *mark = &mark_of[(unsigned char)log[1]];
+        assert_true(log[0] == '+' ? !*mark : *mark);
+        present += (log[0] == '+') - (log[0] == '-');
+        *mark = log[0] != '-';
+    }
+    return present;
+}
+
+static void after_any_changes_the_catalog_is_the_folder(void **state)
+{
+    struct test *test = *state;
+    test->forget_at_once = true;
+    open_catalog(test, false);
+    uint64_t random = 88172645463325252;
+    char present[128] = {0};
+    for (int i = 0; i < 4000; i++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        change_something(test, (unsigned)(random >> 20));
+        if (random % 16 == 0)
+            run_until(test, 0);
+    }
+    move_in(test, "z.gguf", "");
+    while (!catalog_find(test->catalog, "z"))
+        run_until(test, test->log_length + 1);
+    assert_int_equal(replay(test->log, present), catalog_count(test->catalog));
+    clear_log(test);
+    assert_int_equal(catalog_rescan(test->catalog, NULL), 0);
+    assert_string_equal(test->log, "");
+    for (size_t i = 0; i < catalog_count(test->catalog); i++) {
+        struct catalog_model *model = catalog_at(test->catalog, i);
+        assert_true(present[(unsigned char)model->name[0]]);
+        int fd = open_model(test, model);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+}
+
+static void more_models_than_the_limit_are_left_out(void **state)
+{
+    struct test *test = *state;
+    char file[32];
+    for (int i = 0; i < CATALOG_MODELS_MAX + 1; i++) {
+        snprintf(file, sizeof file, "m%05d.gguf", i);
+        close(open_writer(test->folder, file));
+    }
+    open_catalog(test, false);
+    assert_int_equal(catalog_count(test->catalog), CATALOG_MODELS_MAX);
+    assert_null(catalog_find(test->catalog, "m04096"));
+    clear_log(test);
+    unlink_file(test, "m00007.gguf");
+    expect(test, "-m00007+m04096");
+}
+
+static void what_is_not_a_folder_is_an_error(void **state)
+{
+    struct test *test = *state;
+    struct error error = {0};
+    put(test, "file", "x");
+    int file = openat(test->folder, "file", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(catalog_open(test->loop, file, false, &callbacks, test, &test->catalog, &error),
+                     -ENOTDIR);
+    assert_null(test->catalog);
+    assert_int_equal(error.code, ENOTDIR);
+    assert_int_equal(close(file), 0); /* still the caller's */
+}
+
+static void forbid_openat2(void)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+        _exit(77);
+}
+
+static void cover_with_a_mount(const struct test *test)
+{
+    char covered[128], cover[128];
+    snprintf(covered, sizeof covered, "%s/covered.gguf", test->path);
+    snprintf(cover, sizeof cover, "%s/cover", test->outside);
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount(cover, covered, NULL, MS_BIND, NULL))
+        _exit(77);
+}
+
+/* In a child that can't go back: the log of opening the catalog must be `expected`. */
+static void expect_in_child(struct test *test, const char *expected, bool mounted)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (mounted)
+            cover_with_a_mount(test);
+        else
+            forbid_openat2();
+        int folder = open(test->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (catalog_open(test->loop, folder, false, &callbacks, test, &test->catalog, NULL))
+            _exit(1);
+        _exit(strcmp(test->log, expected) != 0 ? 2 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void without_openat2_links_are_refused_too(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "x");
+    assert_int_equal(symlinkat("a.gguf", test->folder, "link.gguf"), 0);
+    assert_int_equal(mkfifoat(test->folder, "fifo.gguf", 0644), 0);
+    expect_in_child(test, "+a", false);
+}
+
+static void a_file_mounted_into_the_folder_is_no_model(void **state)
+{
+    struct test *test = *state;
+    put(test, "a.gguf", "x");
+    put(test, "covered.gguf", "x");
+    put_in(test->elsewhere, "cover", "y");
+    expect_in_child(test, "+a", true);
+}
+
+#define CATALOG_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CATALOG_TEST(files_are_models_in_order_of_their_names),
+        CATALOG_TEST(what_is_no_model_is_left_out),
+        CATALOG_TEST(any_other_name_will_do),
+        CATALOG_TEST(files_renamed_and_linked_into_the_folder_appear),
+        CATALOG_TEST(a_file_appears_when_its_writer_closes_it),
+        CATALOG_TEST(a_link_to_a_file_that_is_written_elsewhere_appears_when_that_is_done),
+        CATALOG_TEST(a_file_renamed_over_a_model_changes_it_once),
+        CATALOG_TEST(a_file_written_in_place_changes_its_model_when_it_is_closed),
+        CATALOG_TEST(a_removed_model_is_kept_until_it_is_forgotten),
+        CATALOG_TEST(a_file_made_again_is_another_model),
+        CATALOG_TEST(a_split_model_is_there_when_all_its_parts_are),
+        CATALOG_TEST(a_part_removed_and_made_again_makes_another_model),
+        CATALOG_TEST(numbers_that_make_no_sense_are_part_of_the_name),
+        CATALOG_TEST(of_two_with_the_same_name_the_first_file_is_the_model),
+        CATALOG_TEST(symbolic_links_are_followed_only_when_asked_for),
+        CATALOG_TEST(a_model_that_became_something_else_is_not_opened),
+        CATALOG_TEST(a_rescan_takes_what_is_being_written),
+        CATALOG_TEST(without_leases_a_file_has_to_keep_still_first),
+        CATALOG_TEST(without_leases_a_file_is_not_taken_while_it_grows),
+        CATALOG_TEST(a_file_that_may_not_be_read_is_a_model_that_does_not_open),
+        CATALOG_TEST(a_writer_that_comes_while_a_file_is_probed_does_no_harm),
+        CATALOG_TEST(lost_events_are_made_up_for),
+        CATALOG_TEST(after_any_changes_the_catalog_is_the_folder),
+        CATALOG_TEST(more_models_than_the_limit_are_left_out),
+        CATALOG_TEST(what_is_not_a_folder_is_an_error),
+        CATALOG_TEST(without_openat2_links_are_refused_too),
+        CATALOG_TEST(a_file_mounted_into_the_folder_is_no_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
