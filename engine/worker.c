@@ -299,10 +299,11 @@ static int run_model(const struct worker_settings *settings)
     return serve(server);
 }
 
-/* A description that is too long for a PLAN is left out: the model runs without it. */
+/* The plan is the model's part and what this process holds besides it, which is what is resident
+ * now that the look at the model is over.  A description that is too long for a PLAN is left out:
+ * the model runs without it. */
 static int probe_model(const struct worker_settings *settings)
 {
-    struct resident before = resident_now();
     struct engine_plan plan;
     struct error error = {0};
     char *json = NULL;
@@ -310,8 +311,9 @@ static int probe_model(const struct worker_settings *settings)
     if (engine_inspect(settings->path, &plan, &json, &error))
         return -channel_fail(error.code, error.text);
     struct text info = text_of(json);
+    struct resident process = resident_now();
     struct protocol_plan message = {
-        .charge_bytes = plan.charge_bytes + before.file_bytes + before.anonymous_bytes,
+        .charge_bytes = plan.charge_bytes + process.file_bytes + process.anonymous_bytes,
         .weight_bytes = plan.weight_bytes,
         .kv_page_bytes = plan.kv_page_bytes,
         .context = plan.context,

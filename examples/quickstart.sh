@@ -28,7 +28,7 @@ clean_up() {
 
 build() {
     [ -f build/build.ninja ] || meson setup build --buildtype=release
-    ninja -C build
+    ninja -C build fs/inferfs engine/inferfs-engine
 }
 
 # Show a command as a user would type it, then run it.

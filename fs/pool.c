@@ -205,8 +205,8 @@ static int loaded(struct pool *pool, struct pool_model *model, const struct pool
 static int exited(struct pool *pool, struct pool_model *model, const struct pool_event *event,
                   uint64_t *beneficiary)
 {
-    bool live = is_loaded(model) || model->state == POOL_LOADING ||
-                model->state == POOL_DRAINING || model->state == POOL_UNLOADING;
+    bool live = is_loaded(model) || model->state == POOL_LOADING || model->state == POOL_DRAINING ||
+                model->state == POOL_UNLOADING;
     if (!live || event->generation != model->generation)
         return -EINVAL;
     *beneficiary = model->beneficiary;
@@ -386,8 +386,7 @@ static int64_t drain_end_us(const struct pool_model *model)
 
 static void end_drains(struct pool *pool)
 {
-    for (struct pool_link *link = pool->draining.next; link != &pool->draining;
-         link = link->next) {
+    for (struct pool_link *link = pool->draining.next; link != &pool->draining; link = link->next) {
         struct pool_model *model = model_at(link);
         if (!model->drain_over && drain_end_us(model) <= pool->now_us)
             pool_moves_overdue(pool, model);

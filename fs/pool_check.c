@@ -67,8 +67,8 @@ static const char *broken_generation(const struct pool_model *model)
 static const char *broken_claim(const struct pool_model *model)
 {
     bool loads = model->state == POOL_WAITING;
-    bool grows = model->state == POOL_READY || model->state == POOL_BUSY ||
-                 model->state == POOL_DRAINING;
+    bool grows =
+        model->state == POOL_READY || model->state == POOL_BUSY || model->state == POOL_DRAINING;
     if (!is_claiming(model))
         return model->claim_bytes || model->held_bytes || model->grow_count
                    ? "bytes are promised or asked for without a claim"
@@ -155,8 +155,8 @@ static const char *broken_lists(const struct pool *pool, const struct census *ce
     if (ring_length(&pool->claims) != census->claims ||
         ring_length(&pool->resting) != census->resting)
         return "a claim or a resting model is not listed";
-    const char *broken = broken_list(&pool->lanes, POOL_WAITING,
-                                     census->states[POOL_WAITING] - census->placed);
+    const char *broken =
+        broken_list(&pool->lanes, POOL_WAITING, census->states[POOL_WAITING] - census->placed);
     if (!broken)
         broken = broken_list(&pool->idle, POOL_READY, census->states[POOL_READY]);
     if (!broken)

@@ -3,8 +3,8 @@
  *   pool.c         events in, timers, views            what happened
  *   pool_plan.c    admission, victims, claims          what should happen
  *   pool_moves.c   one function for each state change  how it happens
+ *   pool_check.c   the invariants                      whether it is right
  *   pool_books.c   tables, lists, sums, actions        where it is written down
- *   pool_check.c   the invariants
  *
  * Each file calls only files below it in this list.  docs/POOL.md has the rules.
  */
@@ -44,9 +44,10 @@ static inline void pool_link_after(struct pool_link *link, struct pool_link *bef
     before->next = link;
 }
 
-#define POOL_ITEM(link, type, member) ((type *)((uintptr_t)(link) - offsetof(type, member)))
+#define POOL_ITEM(link, type, member) ((type *)((uintptr_t)(link)-offsetof(type, member)))
 
-/* Bytes are signed in here: a room may be negative.  POOL_BYTES_MAX keeps sums far from the edge. */
+/* Bytes are signed in here: a room may be negative.  POOL_BYTES_MAX keeps sums far from the edge.
+ */
 struct pool_model {
     uint64_t id; /* first: the key of the table */
     enum pool_state state;
@@ -120,12 +121,12 @@ struct pool {
     uint64_t sequences, generations;
     struct pool_totals totals;
     struct pool_table models, requests;
-    struct pool_link lanes;    /* WAITING without a claim, by turn */
-    struct pool_link claims;   /* models that were promised room, oldest promise first */
-    struct pool_link idle;     /* READY, least recently used first */
-    struct pool_link busy;     /* BUSY, busy for longest first */
-    struct pool_link draining; /* DRAINING, oldest drain first */
-    struct pool_link resting;  /* pinned and COLD or FAILED: wanted again at retry_us */
+    struct pool_link lanes;      /* WAITING without a claim, by turn */
+    struct pool_link claims;     /* models that were promised room, oldest promise first */
+    struct pool_link idle;       /* READY, least recently used first */
+    struct pool_link busy;       /* BUSY, busy for longest first */
+    struct pool_link draining;   /* DRAINING, oldest drain first */
+    struct pool_link resting;    /* pinned and COLD or FAILED: wanted again at retry_us */
     struct pool_model **victims; /* POOL_MODELS_MAX: pool_plan.c's choice */
     struct pool_action *actions;
     size_t action_count, action_capacity;

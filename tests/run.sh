@@ -41,8 +41,8 @@ summary() {
     [ $status = 0 ] || [ $failed != 0 ] || failed=1
     [ $((passed + failed)) != 0 ] || failed=1
     printf '\n%d passed, %d failed, %d skipped\n' $passed $failed $skipped
-    [ $failed = 0 ]
-    exit
+    [ $failed = 0 ] || exit 1
+    exit 0
 }
 
 # Nothing here is fatal: a test that misses something says so and is skipped.

@@ -5,7 +5,8 @@
  * possible merges; a merge that has become impossible stays in the heap and is recognised when it
  * comes up, because its left symbol then has another rank.
  *
- * Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units". */
+ * Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units".
+ */
 #include "text/bpe.h"
 
 #include "text/bytelevel.h"

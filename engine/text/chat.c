@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define TURN_START "<|im_start|>"
-#define TURN_END "<|im_end|>"
+#define TURN_START   "<|im_start|>"
+#define TURN_END     "<|im_end|>"
 #define SYSTEM_START TURN_START "system"
 
 enum { SPANS_MAX = 4 * CHAT_MESSAGES_MAX + 16 };
@@ -84,8 +84,8 @@ static bool constant_length(struct text source, size_t at, char quote, size_t *l
             return false;
         if (quote && source.bytes[i] == '\\')
             i++;
-        if (!quote && (starts_with(text_from(source, i), "{{") ||
-                       starts_with(text_from(source, i), "{%")))
+        if (!quote &&
+            (starts_with(text_from(source, i), "{{") || starts_with(text_from(source, i), "{%")))
             return false;
     }
     return false;
@@ -126,7 +126,8 @@ int chat_format_detect(const struct vocabulary *vocabulary, const struct tokeniz
     }
     if (!contains(source, TURN_START) || contains(source, "<|im_sep|>") ||
         contains(source, "<end_of_utterance>"))
-        return error_set(error, ENOEXEC, "chat template of an unknown family (only ChatML is known)");
+        return error_set(error, ENOEXEC,
+                         "chat template of an unknown family (only ChatML is known)");
     out->family = CHAT_CHATML;
     out->trims = template_trims(source);
     find_default_system(source, out);
@@ -258,15 +259,15 @@ int chat_render(const struct chat_format *format, const struct chat_message *mes
                                            : render_plain(messages, count, out);
     if (status) {
         chat_text_free(out);
-        error_set(error, -status, status == -EMSGSIZE ? "the conversation is longer than %d bytes"
-                                                      : "no memory for a conversation of up to %d bytes",
+        error_set(error, -status,
+                  status == -EMSGSIZE ? "the conversation is longer than %d bytes"
+                                      : "no memory for a conversation of up to %d bytes",
                   CHAT_TEXT_BYTES_MAX);
     }
     return status;
 }
 
-int chat_encode(const struct tokenizer *tokenizer, const struct chat_text *text,
-                struct tokens *out)
+int chat_encode(const struct tokenizer *tokenizer, const struct chat_text *text, struct tokens *out)
 {
     size_t count_before = out->count;
     int status = 0;

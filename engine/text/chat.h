@@ -17,7 +17,7 @@
 enum { CHAT_MESSAGES_MAX = 1024, CHAT_TEXT_BYTES_MAX = 64 << 20 };
 
 struct chat_message {
-    struct text role;    /* "system", "user", "assistant", "tool" */
+    struct text role; /* "system", "user", "assistant", "tool" */
     struct text content;
 };
 

@@ -20,7 +20,8 @@
 
 /* Inside [...]: Unicode White_Space. */
 #define SPACE                                                                                      \
-    "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+    "\\t-\\r "                                                                                     \
+    "\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
 /* All white space of a run but the character before a word, which belongs to the word. */
 #define SPACES_BEFORE_WORD "[" SPACE "]+(?![^" SPACE "])"
@@ -46,27 +47,46 @@ static const struct {
     const char *pre;
     const struct pretokenizer_rule *rule;
 } names[] = {
-    {"", &unnamed},           {"default", &unnamed},
-    {"gpt-2", &gpt2},         {"phi-2", &gpt2},
-    {"gigachat", &gpt2},      {"a.x-4.0", &gpt2},
-    {"mellum", &gpt2},        {"exaone4", &gpt2},
-    {"mpt", &gpt2},           {"olmo", &gpt2},
-    {"jais", &gpt2},          {"trillion", &gpt2},
+    {"", &unnamed},
+    {"default", &unnamed},
+    {"gpt-2", &gpt2},
+    {"phi-2", &gpt2},
+    {"gigachat", &gpt2},
+    {"a.x-4.0", &gpt2},
+    {"mellum", &gpt2},
+    {"exaone4", &gpt2},
+    {"mpt", &gpt2},
+    {"olmo", &gpt2},
+    {"jais", &gpt2},
+    {"trillion", &gpt2},
     {"granite-docling", &gpt2},
-    {"smollm", &gpt2_digits}, {"command-r", &gpt2_digits},
-    {"starcoder", &gpt2_digits}, {"refact", &gpt2_digits},
-    {"codeshell", &gpt2_digits}, {"exaone", &gpt2_digits},
-    {"minerva-7b", &gpt2_digits}, {"mellum2", &gpt2_digits},
-    {"llama-bpe", &llama3},   {"llama3", &llama3},
-    {"llama-v3", &llama3},    {"falcon3", &llama3},
-    {"falcon-h1", &llama3},   {"pixtral", &llama3},
-    {"midm-2.0", &llama3},    {"lfm2", &llama3},
+    {"smollm", &gpt2_digits},
+    {"command-r", &gpt2_digits},
+    {"starcoder", &gpt2_digits},
+    {"refact", &gpt2_digits},
+    {"codeshell", &gpt2_digits},
+    {"exaone", &gpt2_digits},
+    {"minerva-7b", &gpt2_digits},
+    {"mellum2", &gpt2_digits},
+    {"llama-bpe", &llama3},
+    {"llama3", &llama3},
+    {"llama-v3", &llama3},
+    {"falcon3", &llama3},
+    {"falcon-h1", &llama3},
+    {"pixtral", &llama3},
+    {"midm-2.0", &llama3},
+    {"lfm2", &llama3},
     {"jina-v5-nano", &llama3},
-    {"dbrx", &llama3_merging}, {"smaug-bpe", &llama3_merging},
-    {"qwen2", &qwen2},        {"deepseek-r1-qwen", &qwen2},
-    {"kormo", &qwen2},        {"f2llmv2", &qwen2},
-    {"hunyuan", &qwen2},      {"solar-open", &qwen2},
-    {"megrez", &qwen2},       {"stablelm2", &qwen2},
+    {"dbrx", &llama3_merging},
+    {"smaug-bpe", &llama3_merging},
+    {"qwen2", &qwen2},
+    {"deepseek-r1-qwen", &qwen2},
+    {"kormo", &qwen2},
+    {"f2llmv2", &qwen2},
+    {"hunyuan", &qwen2},
+    {"solar-open", &qwen2},
+    {"megrez", &qwen2},
+    {"stablelm2", &qwen2},
     {"grok-2", &qwen2},
 };
 

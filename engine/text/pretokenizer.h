@@ -1,9 +1,9 @@
 /* pretokenizer.h - cutting a text into the pieces inside which BPE may merge.
  *
- * A rule is a list of regular expressions, applied in sequence, each to the pieces that the previous
- * one left; what an expression does not match stays as a piece of its own.  Bytes that are not
- * UTF-8 are cut out first: a run of them is one piece, and to the expressions the text ends before
- * it and starts after it.
+ * A rule is a list of regular expressions, applied in sequence, each to the pieces that the
+ * previous one left; what an expression does not match stays as a piece of its own.  Bytes that are
+ * not UTF-8 are cut out first: a run of them is one piece, and to the expressions the text ends
+ * before it and starts after it.
  *
  * Owns:     the compiled expressions.
  * Promise:  linear in the text; all bytes of the text are in exactly one piece, in order.

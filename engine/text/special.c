@@ -81,8 +81,8 @@ int special_open(const struct vocabulary *vocabulary, struct special **out)
     special->entries = entries;
     for (int32_t id = 0; id < vocabulary->token_count; id++)
         if (is_special(vocabulary, id))
-            entries[special->count++] = (struct entry){
-                vocabulary->tokens[id], id, vocabulary->kinds[id] != TOKEN_USER_DEFINED};
+            entries[special->count++] = (struct entry){vocabulary->tokens[id], id,
+                                                       vocabulary->kinds[id] != TOKEN_USER_DEFINED};
     qsort(entries, special->count, sizeof *entries, compare_entries);
     drop_duplicates(special);
     index_first_bytes(special);
@@ -164,8 +164,7 @@ int32_t special_find(const struct special *special, struct text string)
         else
             range.end = middle;
     }
-    bool found = range.begin < special->count &&
-                 text_equals(special->entries[range.begin].string, string);
+    bool found =
+        range.begin < special->count && text_equals(special->entries[range.begin].string, string);
     return found ? special->entries[range.begin].id : VOCABULARY_NONE;
 }
-

@@ -60,8 +60,7 @@ static size_t longest_piece(const struct vocabulary *vocabulary)
     return longest;
 }
 
-int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out,
-                   struct error *error)
+int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, struct error *error)
 {
     *out = NULL;
     if (!text_is(vocabulary->model, "gpt2"))
@@ -115,8 +114,8 @@ int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
     int status = 0;
     while (at < text.length && !status) {
         size_t begin = text.length, end = text.length;
-        int32_t id = special_next(tokenizer->special, text, at, special == TOKENIZER_SPECIAL,
-                                  &begin, &end);
+        int32_t id =
+            special_next(tokenizer->special, text, at, special == TOKENIZER_SPECIAL, &begin, &end);
         struct text fragment = {text.bytes + at, begin - at};
         status = pretokenizer_split(tokenizer->pretokenizer, fragment, encode_piece, &encoding);
         if (!status && id != VOCABULARY_NONE)

@@ -4,7 +4,8 @@
  *           the model file, so the vocabulary (and the mapping behind it) must outlive it.
  * Promise:  encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it
  *           quadratic.  Every byte string can be encoded, valid UTF-8 or not, and decodes to the
- *           same bytes (if every byte has a token, as in all published byte-level vocabularies).
+ *           same bytes where the vocabulary has all 256 of them; a byte without a token is dropped
+ *           (SmolLM2 lacks 21: some control characters, and bytes that UTF-8 rarely or never has).
  * Threads:  read-only after opening, any thread.
  * Limits:   a text of TOKENIZER_TEXT_BYTES_MAX.
  */

@@ -13,18 +13,18 @@
 #include <stdlib.h>
 
 #define TOKENS_KEY "tokenizer.ggml.tokens"
-#define KINDS_KEY "tokenizer.ggml.token_type"
+#define KINDS_KEY  "tokenizer.ggml.token_type"
 #define MERGES_KEY "tokenizer.ggml.merges"
 
-enum { GPT2_DEFAULT_ID = 11 };     /* both bos and eos */
+enum { GPT2_DEFAULT_ID = 11 };           /* both bos and eos */
 #define ID_ABSENT_ON_PURPOSE 0xFFFFFFFFu /* some converters write -1 for "none" */
 
 bool vocabulary_ends_turn(struct text token)
 {
     static const char *const ends[] = {
-        "<|im_end|>", "<|endoftext|>",   "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>",
-        "<|end|>",    "<|return|>",      "<|call|>",        "<eos>",      "</s>",
-        "<EOT>",      "<end_of_turn>",   "<end_of_utterance>",
+        "<|im_end|>", "<|endoftext|>", "<|end_of_text|>",    "<|eot_id|>", "<|eom_id|>",
+        "<|end|>",    "<|return|>",    "<|call|>",           "<eos>",      "</s>",
+        "<EOT>",      "<end_of_turn>", "<end_of_utterance>",
     };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (text_is(token, ends[i]))
@@ -64,13 +64,14 @@ static int read_tokens(const struct gguf *gguf, struct vocabulary *out, struct e
         return error_set(error, ENOEXEC, "%s is empty", TOKENS_KEY);
     for (int32_t id = 0; id < out->token_count; id++)
         if (out->tokens[id].length > VOCABULARY_TOKEN_BYTES_MAX)
-            return error_set(error, ENOEXEC, "%s: token %d has %zu bytes, more than %d",
-                             TOKENS_KEY, id, out->tokens[id].length, VOCABULARY_TOKEN_BYTES_MAX);
+            return error_set(error, ENOEXEC, "%s: token %d has %zu bytes, more than %d", TOKENS_KEY,
+                             id, out->tokens[id].length, VOCABULARY_TOKEN_BYTES_MAX);
     return 0;
 }
 
 /* A file without kinds means NORMAL; its turn markers must be special all the same.  In a file with
- * kinds a NORMAL "</s>" is just text (Qwen has one), a USER_DEFINED one is a converter's mistake. */
+ * kinds a NORMAL "</s>" is just text (Qwen has one), a USER_DEFINED one is a converter's mistake.
+ */
 static enum token_kind settle_kind(struct text token, int32_t kind, bool has_kinds)
 {
     if ((kind == TOKEN_USER_DEFINED || !has_kinds) &&

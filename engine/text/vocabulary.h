@@ -36,16 +36,16 @@ enum token_kind {
 };
 
 struct vocabulary {
-    struct text model;          /* "gpt2": byte-level BPE */
-    struct text pre;            /* "smollm", "qwen2", ...; empty when the file names none */
-    struct text *tokens;        /* [token_count] */
-    uint8_t *kinds;             /* [token_count], enum token_kind */
+    struct text model;   /* "gpt2": byte-level BPE */
+    struct text pre;     /* "smollm", "qwen2", ...; empty when the file names none */
+    struct text *tokens; /* [token_count] */
+    uint8_t *kinds;      /* [token_count], enum token_kind */
     int32_t token_count;
-    struct text *merges;        /* [merge_count], "left right" */
+    struct text *merges; /* [merge_count], "left right" */
     int32_t merge_count;
     int32_t bos, eos, eot, eom, unknown, padding; /* ids or VOCABULARY_NONE */
-    bool add_bos, add_eos;      /* the file's flags, or the default of its pre-tokenizer */
-    struct text chat_template;  /* Jinja source, empty when there is none */
+    bool add_bos, add_eos;     /* the file's flags, or the default of its pre-tokenizer */
+    struct text chat_template; /* Jinja source, empty when there is none */
 };
 
 /* Fill from the tokenizer.* keys of a GGUF.  Returns 0, -ENOMEM, or -ENOEXEC with a text that names

@@ -11,14 +11,28 @@ enum { RULES = 5 };
 
 static const char *const pres[RULES] = {"gpt-2", "smollm", "llama-bpe", "qwen2", "default"};
 
-static const char *const merges[] = {
-    "a a", "aa aa", "t h", "th e", "\xC4\xA0 the", "\xC4\xA0 \xC4\xA0", "\xC4\x8A \xC4\x8A", "0 0",
-    "\xC3\xBF \xC3\xBE", "\xC3\xB0 \xC4\xB2", "\xC3\xA2 \xC4\xA2", "aaaa aaaa", "' s", NULL};
+static const char *const merges[] = {"a a",
+                                     "aa aa",
+                                     "t h",
+                                     "th e",
+                                     "\xC4\xA0 the",
+                                     "\xC4\xA0 \xC4\xA0",
+                                     "\xC4\x8A \xC4\x8A",
+                                     "0 0",
+                                     "\xC3\xBF \xC3\xBE",
+                                     "\xC3\xB0 \xC4\xB2",
+                                     "\xC3\xA2 \xC4\xA2",
+                                     "aaaa aaaa",
+                                     "' s",
+                                     NULL};
 
-static const struct sample_special specials[] = {
-    {"<|im_start|>", TOKEN_CONTROL}, {"<|im_end|>", TOKEN_CONTROL}, {"<unk>", TOKEN_UNKNOWN},
-    {"<think>", TOKEN_USER_DEFINED}, {"\n\n\n", TOKEN_USER_DEFINED}, {"<", TOKEN_USER_DEFINED},
-    {NULL, TOKEN_NORMAL}};
+static const struct sample_special specials[] = {{"<|im_start|>", TOKEN_CONTROL},
+                                                 {"<|im_end|>", TOKEN_CONTROL},
+                                                 {"<unk>", TOKEN_UNKNOWN},
+                                                 {"<think>", TOKEN_USER_DEFINED},
+                                                 {"\n\n\n", TOKEN_USER_DEFINED},
+                                                 {"<", TOKEN_USER_DEFINED},
+                                                 {NULL, TOKEN_NORMAL}};
 
 /* Made once: the point is the text, not the opening. */
 static struct tokenizer *tokenizer_of(size_t rule)

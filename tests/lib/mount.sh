@@ -191,7 +191,7 @@ deterministic() {
 
 # ----------------------------------------------------------------------------------------- mount
 
-mounted() { grep -q " $M fuse" /proc/self/mountinfo; }
+mounted() { grep -q " $M .* - fuse" /proc/self/mountinfo; }
 
 # Start the daemon in the foreground, as a child of this shell, and wait until it is mounted.
 mount_start() {
@@ -235,7 +235,15 @@ mount_stop() {
     daemon=''
 }
 
-daemon_gone() { ! kill -0 "$daemon" 2>/dev/null || [ "$(ps -o stat= -p "$daemon" | head -c1)" = Z ]; }
+daemon_gone() { process_gone "$daemon"; }
+
+# Ended, even if nobody has waited for it yet.
+process_gone() {
+    case $(ps -o stat= -p "$1") in
+    '' | Z*) ;;
+    *) return 1 ;;
+    esac
+}
 
 daemon_reap() {
     daemon_status=0
@@ -284,8 +292,8 @@ finish() {
     rm -rf --one-file-system "$T"
     [ $status != 77 ] || [ $failures != 0 ] || exit 77
     say "$checks checks, $failures failed"
-    [ $failures = 0 ] && [ $checks -gt 0 ]
-    exit
+    [ $failures = 0 ] && [ $checks -gt 0 ] || exit 1
+    exit 0
 }
 
 # End the background jobs of this script, but not the daemon.

@@ -55,12 +55,17 @@ struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
     if (!vocabulary)
         abort();
     *vocabulary = (struct vocabulary){
-        .model = text_of("gpt2"), .pre = text_of(pre),
+        .model = text_of("gpt2"),
+        .pre = text_of(pre),
         .tokens = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
         .kinds = calloc(SAMPLE_TOKENS_MAX, 1),
         .merges = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
-        .bos = VOCABULARY_NONE, .eos = VOCABULARY_NONE, .eot = VOCABULARY_NONE,
-        .eom = VOCABULARY_NONE, .unknown = VOCABULARY_NONE, .padding = VOCABULARY_NONE,
+        .bos = VOCABULARY_NONE,
+        .eos = VOCABULARY_NONE,
+        .eot = VOCABULARY_NONE,
+        .eom = VOCABULARY_NONE,
+        .unknown = VOCABULARY_NONE,
+        .padding = VOCABULARY_NONE,
     };
     if (!vocabulary->tokens || !vocabulary->kinds || !vocabulary->merges)
         abort();

@@ -5,7 +5,7 @@ source "$(dirname "$0")/../lib/mount.sh"
 ask() { typed "echo hi > \$M/$1/prompt && cat \$M/$1/output >/dev/null"; }
 
 loaded() {
-    jq -r '[.models[] | select(.state == "ready" or .state == "busy") | .name] | join(" ")' "$M/status"
+    jq -r '[.models[] | select(.state == "ready" or .state == "busy") | .model] | join(" ")' "$M/status"
 }
 
 never_over() {

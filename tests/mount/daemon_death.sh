@@ -13,7 +13,7 @@ kill_daemon() {
 
 none_of() {
     local process
-    for process in $1; do [ ! -d "/proc/$process" ] || return 1; done
+    for process in $1; do process_gone "$process" || return 1; done
 }
 
 readers_end() {

@@ -39,7 +39,7 @@ over_the_context() {
     echo 64 >"$M/b/config/context"
     seq -s ' ' 500 >"$M/b/prompt"
     check_refused "a prompt longer than the context" "Message too long" 'cat $M/b/output'
-    check "with the numbers in words" typed 'grep -q 64 $M/b/error'
+    check "with the reason in words" typed 'grep -q context $M/b/error'
     [ "$engine" = echo ] || echo 16 >"$M/b/config/max_tokens"
     check "a short one works" typed 'echo hi > $M/b/prompt; cat $M/b/output | grep -q .'
 }

@@ -37,8 +37,9 @@ check_within "ls -lR" 200 ls -lR "$M/a"
 check_within "find" 200 find "$M"
 check "listing loads nothing" state_is a cold
 
-# The README of the root: the lines of its examples, with this model's name.
-sed -nE 's/^ {2,}(\$ )?//p' "$M/README" | grep -E '(>|cat|jq) ' | sed 's/MODEL/a/g' >"$T/examples" || true
+# The README of the root: the commands at its beginning, without what they say at the right, with
+# this model's name.
+sed -nE '/^  (echo|cat) /s/( {3,}|  #).*//p' "$M/README" | sed 's/MODEL/a/g' >"$T/examples"
 check "README has examples" grep -q prompt "$T/examples"
 check "they work as they are" typed 'cd $M && timeout 20 bash -e -x $T/examples'
 check "wait ends when nothing runs" timeout 5 cat "$M/a/wait"

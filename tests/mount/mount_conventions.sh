@@ -52,7 +52,6 @@ daemonises() {
 }
 
 ends_within_5s() { wait_for 5 process_gone "$1" && ! mounted; }
-process_gone() { [ ! -d "/proc/$1" ] || [ "$(ps -o stat= -p "$1" | head -c1)" = Z ]; }
 
 # ends_by SIGNAL: also with a loaded model, a running job and a waiting reader.
 ends_by() {

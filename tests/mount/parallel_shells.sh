@@ -14,6 +14,11 @@ if [ "$engine" = echo ]; then
         'seq 8 | xargs -P8 -I{} sh -c '"'"'/bin/echo K{} | tee $M/a/prompt >/dev/null; x=$(cat $M/a/output); [ "$x" = K{} ] || echo FAIL tee {} "$x"; python3 -c "open(\"$M/a/prompt\", \"w\").write(\"P{}\")"; x=$(cat $M/a/output); [ "$x" = P{} ] || echo FAIL python {} "$x"'"'"
     check_silent "two loops against each other" \
         'seq 2 | xargs -P2 -I{} bash -c '"'"'for i in $(seq 20); do echo "L{} $i" > $M/a/prompt; x=$(cat $M/a/output); [ "$x" = "L{} $i" ] || echo FAIL {} $i "$x"; done'"'"
+    check_same "one shell, one way of asking after the other: always the newest" "one two three four five six" \
+        "$(typed 'cd $M/a; echo one > prompt; x=$(cat output)
+            /bin/echo two > prompt; x="$x $(cat output)"; echo three | tee prompt >/dev/null; x="$x $(cat output)"
+            (echo four > prompt); x="$x $(cat output)"; (echo five | tee prompt >/dev/null); x="$x $(cat output)"
+            echo six > prompt; x="$x $(bash -c "cat output | cat")"; echo $x')"
     check_same "another shell reads the newest" newest \
         "$(typed 'echo newest > $M/a/prompt; cat $M/a/output >/dev/null'; typed 'cat $M/a/output')"
 else

@@ -8,11 +8,10 @@ readonly phases='queue_ms drain_ms evict_ms shutdown_ms unload_ms load_ms reconf
 
 # has NAME FILE KEY...: the object has these keys.
 has() {
-    local name=$1 file=$2 key
+    local name=$1 file=$2
     shift 2
-    for key in "$@"; do
-        check "$name has $key" jq -e "has(\"$key\")" "$file"
-    done
+    check_same "$name has all keys" "" \
+        "$(jq -r '$ARGS.positional - keys | join(" ")' "$file" --args "$@")"
 }
 
 well_formed() {
@@ -37,9 +36,9 @@ keys() {
     has last_job "$T/job" id state finish prompt_tokens cached_tokens completion_tokens queued_ms \
         prefill_ms decode_ms tok_per_s
     jq '.models[0]' "$M/status" >"$T/model"
-    has 'models[]' "$T/model" name state resident_bytes
+    has 'models[]' "$T/model" model state resident_bytes
     check_same "the daemon's own process" "$daemon" "$(jq .pid "$M/status")"
-    check_same "every model is listed" "a b" "$(jq -r '[.models[].name] | join(" ")' "$M/status")"
+    check_same "every model is listed" "a b" "$(jq -r '[.models[].model] | join(" ")' "$M/status")"
 }
 
 # Within 2 %, and 0.1 ms for what rounding does to a swap of a few milliseconds.

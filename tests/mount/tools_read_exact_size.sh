@@ -52,4 +52,4 @@ check_same "seeking backwards" "$(typed 'head -c3 $M/a/output')" \
 f = open(\"$M/a/output\", \"rb\"); f.read(); f.seek(0)
 import sys; sys.stdout.buffer.write(f.read(3))"')"
 check_same "the five of the documentation" 1 "$(typed '
-for c in "cat" "head -c 9999999" "python3 -c \"import shutil,sys;shutil.copyfile(sys.argv[1],\\\"/dev/stdout\\\")\""; do eval "$c $M/a/output" | sha256sum; done; cp $M/a/output o2; rsync -q $M/a/output o3; sha256sum <o2; sha256sum <o3' | sort -u | wc -l)"
+for c in "cat" "head -c 9999999" "python3 -c \"import shutil,sys;shutil.copyfile(sys.argv[1],\\\"o5\\\");sys.stdout.write(open(\\\"o5\\\").read())\""; do eval "$c $M/a/output" | sha256sum; done; cp $M/a/output o2; rsync -q $M/a/output o3; sha256sum <o2; sha256sum <o3' | sort -u | wc -l)"

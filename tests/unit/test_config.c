@@ -64,12 +64,18 @@ static void expect_refused(struct config *config, enum config_key key, const cha
 static void defaults_are_printed(void **state)
 {
     static const char *const expected[CONFIG_KEYS] = {
-        [CONFIG_CONTEXT] = "0\n",        [CONFIG_MAX_TOKENS] = "0\n",
-        [CONFIG_MIN_P] = "0.05\n",       [CONFIG_RAW] = "0\n",
-        [CONFIG_REPEAT_PENALTY] = "1\n", [CONFIG_SEED] = "0\n",
-        [CONFIG_STOP] = "",              [CONFIG_SYSTEM] = "",
-        [CONFIG_TEMPERATURE] = "0.7\n",  [CONFIG_TIMEOUT] = "0\n",
-        [CONFIG_TOP_K] = "40\n",         [CONFIG_TOP_P] = "0.95\n",
+        [CONFIG_CONTEXT] = "0\n",
+        [CONFIG_MAX_TOKENS] = "0\n",
+        [CONFIG_MIN_P] = "0.05\n",
+        [CONFIG_RAW] = "0\n",
+        [CONFIG_REPEAT_PENALTY] = "1\n",
+        [CONFIG_SEED] = "0\n",
+        [CONFIG_STOP] = "",
+        [CONFIG_SYSTEM] = "",
+        [CONFIG_TEMPERATURE] = "0.7\n",
+        [CONFIG_TIMEOUT] = "0\n",
+        [CONFIG_TOP_K] = "40\n",
+        [CONFIG_TOP_P] = "0.95\n",
     };
     for (int key = 0; key < CONFIG_KEYS; key++)
         expect_text(*state, (enum config_key)key, expected[key]);
@@ -146,9 +152,9 @@ static void values_are_set_and_read_back(void **state)
 static void what_is_not_a_number_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "",    " ",   "\n",   "nan",  "-nan",  "inf",   "-inf", "infinity", "0x1",   "0x1p3", "+1",
-        "--1", "1,5", "1 2",  "1x",   "1e",    "1e+",   ".",    "-",        "e1",    ".e1",   "1.2.3",
-        "one", "1\n2", "1_0", "\xd9\xa1", "1d0", "0b1", "1'000", "1f",
+        "",    " ",     "\n",  "nan",  "-nan", "inf",      "-inf", "infinity", "0x1",   "0x1p3",
+        "+1",  "--1",   "1,5", "1 2",  "1x",   "1e",       "1e+",  ".",        "-",     "e1",
+        ".e1", "1.2.3", "one", "1\n2", "1_0",  "\xd9\xa1", "1d0",  "0b1",      "1'000", "1f",
     };
     static const enum config_key keys[] = {CONFIG_TEMPERATURE, CONFIG_TIMEOUT, CONFIG_CONTEXT,
                                            CONFIG_SEED,        CONFIG_RAW,     CONFIG_TOP_P};

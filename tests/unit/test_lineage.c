@@ -173,8 +173,8 @@ static void an_ended_process_has_no_lineage_but_its_old_one_still_counts(void **
 static void names_with_parentheses_and_spaces_do_not_confuse(void **state)
 {
     (void)state;
-    static const char *const names[] = {") R 1 1 1 (", "a) (b", "((((", "))))", " ", ") S 77",
-                                        "\nTgid:\t7", "\\", "", "\xff) \n"};
+    static const char *const names[] = {") R 1 1 1 (", "a) (b",      "((((", "))))", " ",
+                                        ") S 77",      "\nTgid:\t7", "\\",   "",     "\xff) \n"};
     struct lineage plain, lineage;
     pid_t child = start_child("plain");
     lineage_take(child, &plain);

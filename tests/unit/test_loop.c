@@ -250,9 +250,9 @@ static void a_watch_changes_the_events_it_waits_for(void **state)
 {
     struct record *record = *state;
     make_ready(record, 0);
-    assert_int_equal(loop_watch(record->loop, &record->watch[0], record->fd[0], EPOLLOUT,
-                                see_writable, record),
-                     0);
+    assert_int_equal(
+        loop_watch(record->loop, &record->watch[0], record->fd[0], EPOLLOUT, see_writable, record),
+        0);
     assert_int_equal(loop_run(record->loop), 0);
     assert_string_equal(record->done, "wr");
 }

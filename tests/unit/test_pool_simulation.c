@@ -80,11 +80,13 @@ static uint64_t below(struct world *world, uint64_t bound)
     return next_random(world) % bound;
 }
 
-#define CHECK(world, condition)                                                                    \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            fail_msg("seed %llu: %s", (unsigned long long)(world)->seed, #condition);              \
-    } while (0)
+static void check(const struct world *world, bool holds, const char *what)
+{
+    if (!holds)
+        fail_msg("seed %llu: not true: %s", (unsigned long long)world->seed, what);
+}
+
+#define CHECK(world, condition) check(world, condition, #condition)
 
 static struct seat *seat_of(struct world *world, uint64_t model)
 {
@@ -251,8 +253,8 @@ static void user_prompts(struct world *world)
     if (!seat->id || world->live_count == LIVE_MAX)
         return;
     world->live[world->live_count++] = (struct live){++world->requests, seat->id, IN_LANE};
-    step(world, (struct pool_event){
-                    .kind = POOL_REQUEST, .model = seat->id, .request = world->requests});
+    step(world,
+         (struct pool_event){.kind = POOL_REQUEST, .model = seat->id, .request = world->requests});
 }
 
 static void user_drops(struct world *world)
@@ -442,8 +444,8 @@ static void something_happens(struct world *world)
     else if (dice < 995)
         answer_comes_too_late(world);
     else if (dice < 998)
-        step(world, (struct pool_event){.kind = POOL_BUDGET,
-                                        .bytes = BUDGET / 2 + below(world, BUDGET)});
+        step(world,
+             (struct pool_event){.kind = POOL_BUDGET, .bytes = BUDGET / 2 + below(world, BUDGET)});
     else
         step(world, (struct pool_event){.kind = POOL_IDLE_TTL,
                                         .bytes = below(world, 2) * below(world, 20000)});

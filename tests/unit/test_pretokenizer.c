@@ -76,8 +76,9 @@ static void an_unnamed_rule_cuts_punctuation_then_digits(void **state)
 static void white_space_is_that_of_unicode(void **state)
 {
     (void)state;
-    assert_pieces("gpt-2", "a\xC2\xA0\xE3\x80\x80"
-                           "b",
+    assert_pieces("gpt-2",
+                  "a\xC2\xA0\xE3\x80\x80"
+                  "b",
                   "a|\xC2\xA0|\xE3\x80\x80|b|");
     assert_pieces("gpt-2", "\xE1\xA0\x8E!", "\xE1\xA0\x8E!|"); /* U+180E is not white space */
 }
@@ -85,7 +86,10 @@ static void white_space_is_that_of_unicode(void **state)
 static void bytes_that_are_not_utf8_are_a_piece_of_their_own(void **state)
 {
     (void)state;
-    assert_pieces("gpt-2", "ab\xFF\xFE" "cd", "ab|\xFF\xFE|cd|");
+    assert_pieces("gpt-2",
+                  "ab\xFF\xFE"
+                  "cd",
+                  "ab|\xFF\xFE|cd|");
     assert_pieces("qwen2", "  \xC3", "  |\xC3|"); /* to the expressions the text ended there */
     assert_pieces("smollm", "\xED\xA0\x80", "\xED\xA0\x80|");
 }

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-static const char *const letter_merges[] = {"b c", "a b", "a a", "aa aa", "ab ab", "c a", "bc bc",
-                                            "aaaa aaaa", "ca bc", "ab c", NULL};
+static const char *const letter_merges[] = {"b c",   "a b",       "a a",   "aa aa", "ab ab", "c a",
+                                            "bc bc", "aaaa aaaa", "ca bc", "ab c",  NULL};
 
 struct fixture {
     struct vocabulary *vocabulary;
@@ -50,8 +50,8 @@ static char *decode_all(const struct tokenizer *tokenizer, const struct tokens *
     assert_non_null(text);
     *length = 0;
     for (size_t i = 0; i < tokens->count; i++) {
-        long bytes = tokenizer_decode(tokenizer, tokens->ids[i], true, text + *length,
-                                      capacity - *length);
+        long bytes =
+            tokenizer_decode(tokenizer, tokens->ids[i], true, text + *length, capacity - *length);
         assert_in_range(bytes, 0, piece);
         *length += (size_t)bytes;
     }
@@ -161,8 +161,9 @@ static void the_last_of_equal_tokens_counts(void **state)
     (void)state;
     static const char *const merges[] = {"a b", "ab c", NULL};
     static const struct sample_special twice[] = {
-        {"ab", TOKEN_NORMAL}, {"", TOKEN_CONTROL}, {"", TOKEN_NORMAL}, {"ab", TOKEN_NORMAL},
-        {"<x>", TOKEN_CONTROL}, {"<x>", TOKEN_USER_DEFINED}, {NULL, TOKEN_NORMAL}};
+        {"ab", TOKEN_NORMAL}, {"", TOKEN_CONTROL},    {"", TOKEN_NORMAL},
+        {"ab", TOKEN_NORMAL}, {"<x>", TOKEN_CONTROL}, {"<x>", TOKEN_USER_DEFINED},
+        {NULL, TOKEN_NORMAL}};
     struct fixture fixture = fixture_open("gpt-2", merges, twice);
     assert_encodes(&fixture, "ab", TOKENIZER_PLAIN, "[ab]");
     assert_int_equal(fixture.tokens.ids[0], 256 + 3);
@@ -177,11 +178,16 @@ static void llama3_takes_a_whole_piece_without_merging(void **state)
 {
     (void)state;
     static const char *const merges[] = {"b c", NULL};
-    static const struct sample_special words[] = {
-        {"abc", TOKEN_NORMAL}, {"\xC4\xA0" "abc", TOKEN_NORMAL}, {NULL, TOKEN_NORMAL}};
+    static const struct sample_special words[] = {{"abc", TOKEN_NORMAL},
+                                                  {"\xC4\xA0"
+                                                   "abc",
+                                                   TOKEN_NORMAL},
+                                                  {NULL, TOKEN_NORMAL}};
     struct fixture fixture = fixture_open("llama-bpe", merges, words);
     assert_encodes(&fixture, "abc", TOKENIZER_PLAIN, "[abc]");
-    assert_encodes(&fixture, " abc", TOKENIZER_PLAIN, "[\xC4\xA0" "abc]");
+    assert_encodes(&fixture, " abc", TOKENIZER_PLAIN,
+                   "[\xC4\xA0"
+                   "abc]");
     assert_encodes(&fixture, "abcd", TOKENIZER_PLAIN, "[a][bc][d]");
     fixture_close(&fixture);
     fixture = fixture_open("gpt-2", merges, words);
@@ -215,10 +221,11 @@ static void incomplete_vocabularies_are_tolerated(void **state)
 }
 
 static const struct sample_special markers[] = {
-    {"<|im_start|>", TOKEN_CONTROL}, {"<|im_end|>", TOKEN_CONTROL}, {"<unk>", TOKEN_UNKNOWN},
-    {"<|im", TOKEN_USER_DEFINED},    {"<think>", TOKEN_USER_DEFINED}, {"<think>x", TOKEN_CONTROL},
-    {"\n\n\n", TOKEN_USER_DEFINED},  {"\n\n", TOKEN_USER_DEFINED},  {"</s>", TOKEN_NORMAL},
-    {NULL, TOKEN_NORMAL}};
+    {"<|im_start|>", TOKEN_CONTROL}, {"<|im_end|>", TOKEN_CONTROL},
+    {"<unk>", TOKEN_UNKNOWN},        {"<|im", TOKEN_USER_DEFINED},
+    {"<think>", TOKEN_USER_DEFINED}, {"<think>x", TOKEN_CONTROL},
+    {"\n\n\n", TOKEN_USER_DEFINED},  {"\n\n", TOKEN_USER_DEFINED},
+    {"</s>", TOKEN_NORMAL},          {NULL, TOKEN_NORMAL}};
 
 static void special_strings_match_longest_first_from_the_left(void **state)
 {
@@ -259,10 +266,14 @@ static void decodes_one_token_at_a_time(void **state)
     static const char *const merges[] = {"\xC4\xA0 \xC4\xB1", "\xC4\xA0\xC4\xB1 a", NULL};
     struct fixture fixture = fixture_open("gpt-2", merges, markers);
     const struct tokenizer *tokenizer = fixture.tokenizer;
-    int32_t whole = sample_vocabulary_id(fixture.vocabulary, "\xC4\xA0\xC4\xB1" "a");
+    int32_t whole = sample_vocabulary_id(fixture.vocabulary, "\xC4\xA0\xC4\xB1"
+                                                             "a");
     char out[16] = "????";
     assert_int_equal(tokenizer_decode(tokenizer, whole, false, out, sizeof out), 3);
-    assert_memory_equal(out, " \x8F" "a?", 4);
+    assert_memory_equal(out,
+                        " \x8F"
+                        "a?",
+                        4);
     memset(out, '?', sizeof out);
     assert_int_equal(tokenizer_decode(tokenizer, whole, false, out, 1), 3);
     assert_memory_equal(out, " ?", 2);
@@ -282,8 +293,8 @@ static void decodes_one_token_at_a_time(void **state)
 static void characters_outside_the_alphabet_decode_as_they_are(void **state)
 {
     (void)state;
-    static const struct sample_special words[] = {
-        {"\xE4\xBD\xA0 x\xC5\x84", TOKEN_NORMAL}, {NULL, TOKEN_NORMAL}};
+    static const struct sample_special words[] = {{"\xE4\xBD\xA0 x\xC5\x84", TOKEN_NORMAL},
+                                                  {NULL, TOKEN_NORMAL}};
     struct fixture fixture = fixture_open("gpt-2", NULL, words);
     char out[16];
     assert_int_equal(tokenizer_decode(fixture.tokenizer, 256, false, out, sizeof out), 7);
@@ -358,17 +369,25 @@ static void a_text_that_is_too_long_leaves_the_ids_alone(void **state)
     struct fixture fixture = fixture_open("gpt-2", NULL, NULL);
     assert_encodes(&fixture, "x", TOKENIZER_PLAIN, "[x]");
     struct text text = {"never read", TOKENIZER_TEXT_BYTES_MAX + (size_t)1};
-    assert_int_equal(
-        tokenizer_encode(fixture.tokenizer, text, TOKENIZER_PLAIN, &fixture.tokens), -EMSGSIZE);
+    assert_int_equal(tokenizer_encode(fixture.tokenizer, text, TOKENIZER_PLAIN, &fixture.tokens),
+                     -EMSGSIZE);
     assert_int_equal(fixture.tokens.count, 1);
     fixture_close(&fixture);
 }
 
 static const char *const pres[] = {"gpt-2", "smollm", "llama-bpe", "qwen2", "default"};
 
-static const char *const busy_merges[] = {
-    "a a", "aa aa", "aaaa aaaa", "\xC4\xA0 \xC4\xA0", "\xC4\xA0\xC4\xA0 \xC4\xA0\xC4\xA0",
-    "\xC4\x8A \xC4\x8A", "0 0", "\xC3\xBF \xC3\xBE", "\xC3\xB0 \xC4\xB2", "\xC4\xA0 a", NULL};
+static const char *const busy_merges[] = {"a a",
+                                          "aa aa",
+                                          "aaaa aaaa",
+                                          "\xC4\xA0 \xC4\xA0",
+                                          "\xC4\xA0\xC4\xA0 \xC4\xA0\xC4\xA0",
+                                          "\xC4\x8A \xC4\x8A",
+                                          "0 0",
+                                          "\xC3\xBF \xC3\xBE",
+                                          "\xC3\xB0 \xC4\xB2",
+                                          "\xC4\xA0 a",
+                                          NULL};
 
 static void any_bytes_come_back(void **state)
 {
@@ -381,8 +400,8 @@ static void any_bytes_come_back(void **state)
             static const char likely[] = "aa  \n00\xFF\xFE\xF0\x9F\xA6\x99<|im_end|>'s";
             for (size_t i = 0; i < sizeof text; i++) {
                 random = random * 1103515245 + 12345;
-                text[i] = round % 2 ? (char)(random >> 16)
-                                    : likely[(random >> 16) % (sizeof likely - 1)];
+                text[i] =
+                    round % 2 ? (char)(random >> 16) : likely[(random >> 16) % (sizeof likely - 1)];
             }
             assert_round_trip(fixture.tokenizer, (struct text){text, (size_t)round});
             assert_round_trip(fixture.tokenizer, (struct text){text, sizeof text});
@@ -395,8 +414,10 @@ static void a_megabyte_of_anything_comes_back(void **state)
 {
     (void)state;
     static const char *const units[] = {
-        "a",    " ",    "7",  "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB", "\xFF\xFE", "\n",
-        " \n",  "\xFF" "a", "!", "'", "\xC2\xA0", "\n        ", "<|im_", "ab\xF0\x9F", "\tx"};
+        "a",          " ",          "7",        "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x92\xBB",
+        "\xFF\xFE",   "\n",         " \n",      "!",
+        "ab\xF0\x9F", "\n        ", "\xC2\xA0", "<|im_",
+        "'",          "\tx",        "\xFFy"};
     enum { BYTES = 1 << 20 };
     char *text = malloc(BYTES);
     assert_non_null(text);

@@ -189,8 +189,8 @@ static void refuses_numbers_out_of_range(void **state)
 {
     (void)state;
     static const char *const ids[] = {
-        "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id",
-        "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id",
+        "tokenizer.ggml.bos_token_id",     "tokenizer.ggml.eos_token_id",
+        "tokenizer.ggml.eot_token_id",     "tokenizer.ggml.eom_token_id",
         "tokenizer.ggml.unknown_token_id", "tokenizer.ggml.padding_token_id",
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
@@ -202,8 +202,7 @@ static void refuses_numbers_out_of_range(void **state)
     for (size_t i = 0; i < 3; i++) {
         const int32_t kinds[] = {1, 1, bad_kinds[i], 1};
         struct gguf_writer writer = writer_with(true, true);
-        gguf_writer_array(&writer, "tokenizer.ggml.token_type", GGUF_INT32, 4, kinds,
-                          sizeof kinds);
+        gguf_writer_array(&writer, "tokenizer.ggml.token_type", GGUF_INT32, 4, kinds, sizeof kinds);
         assert_refused(&writer, "tokenizer.ggml.token_type");
     }
 }

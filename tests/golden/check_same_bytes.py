@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""The same request gives the same tokens whatever computes it: any number of threads, any chunking
+of its prompt, alone or beside other requests, every instruction set."""
+import golden
+
+TOKENS = 40
+PROMPTS = [
+    "The capital of France is",
+    "def fibonacci(n):\n",
+    "Once upon a time there was a shepherd who " + "counted his sheep and " * 60,
+]
+RUNS = [
+    ["-t", 1],
+    ["-t", 2],
+    ["-t", 3],
+    ["-t", 2, "--chunk", 1],
+    ["-t", 2, "--chunk", 7],
+    ["-t", 2, "--chunk", 64],
+    ["-t", 1, "--chunk", 1024],
+    ["-t", 2, "--batch", 8],
+]
+
+
+def main():
+    golden.need("INFERFS_ENGINE")
+    model = golden.need("INFERFS_SMOLLM2")
+    report = golden.Report()
+    for prompt in PROMPTS:
+        answers = [golden.ids(golden.engine("generate", model, "--raw", "--ids", "--max-tokens",
+                                            TOKENS, *run, text=prompt)) for run in RUNS]
+        for run, answer in zip(RUNS, answers):
+            report.check(answer == answers[0] and len(answer) > 1,
+                         f"{prompt[:20]!r} {' '.join(map(str, run))}: {len(answer)} tokens")
+    report.exit()
+
+
+main()
