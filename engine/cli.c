@@ -4,6 +4,7 @@
 #include "text/tokens.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +33,10 @@ int cli_option(int argc, char **argv, const char *letters, const struct option *
     int option = getopt_long(argc, argv, letters, options, NULL);
     if (option == ':')
         cli_usage(argv[0], "%s needs a value", argv[optind - 1]);
+    else if (option == '?' && optopt > UCHAR_MAX)
+        cli_usage(argv[0], "%s: it takes no value", argv[optind - 1]);
     else if (option == '?' && optopt)
-        cli_usage(argv[0], "option -%c is unknown, or does not take this value", optopt);
+        cli_usage(argv[0], "unknown option -%c", optopt);
     else if (option == '?')
         cli_usage(argv[0], "unknown option %s", argv[optind - 1]);
     return option == ':' ? '?' : option;

@@ -26,8 +26,8 @@
 
 enum {
     EVENTS_BYTES = 16384,
-    EVENT_READS_MAX = 16,           /* before looking; the rest makes the descriptor ready again */
-    PART_FILE_BYTES = 255 + 1 + 20, /* more than a name in a folder has */
+    EVENT_READS_MAX = 16, /* before looking; the rest makes the descriptor ready again */
+    PART_FILE_BYTES = CATALOG_NAME_BYTES_MAX + 1 + 20, /* "-00001-of-00002.gguf" */
 };
 
 static const uint32_t watched_events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
@@ -93,7 +93,7 @@ static int64_t nanoseconds(struct timespec time)
 static struct fingerprint fingerprint_of(const struct stat *status)
 {
     return (struct fingerprint){status->st_dev, status->st_ino, (uint64_t)status->st_size,
-                                nanoseconds(status->st_mtim), nanoseconds(status->st_ctim)};
+                                nanoseconds(status->st_mtim)};
 }
 
 /* The factor is odd: a difference in any one part stays a difference. */
@@ -108,13 +108,13 @@ static void mix_fingerprint(struct fingerprint *whole, struct fingerprint part)
     whole->inode = mix(whole->inode, part.inode);
     whole->bytes = mix(whole->bytes, part.bytes);
     whole->modified_ns = (int64_t)mix((uint64_t)whole->modified_ns, (uint64_t)part.modified_ns);
-    whole->changed_ns = (int64_t)mix((uint64_t)whole->changed_ns, (uint64_t)part.changed_ns);
 }
 
+/* Not the time of the last change of the inode: a new hard link or chmod leaves the bytes alone. */
 static bool same_fingerprint(const struct fingerprint *a, const struct fingerprint *b)
 {
     return a->device == b->device && a->inode == b->inode && a->bytes == b->bytes &&
-           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+           a->modified_ns == b->modified_ns;
 }
 
 static struct fingerprint group_fingerprint(struct group group)

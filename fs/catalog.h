@@ -35,7 +35,7 @@ enum {
 /* Which file it is: two equal fingerprints are the same bytes, as far as stat(2) can tell. */
 struct fingerprint {
     uint64_t device, inode, bytes;
-    int64_t modified_ns, changed_ns;
+    int64_t modified_ns;
 };
 
 struct catalog_model {
@@ -52,7 +52,7 @@ struct catalog_model {
 };
 
 /* Called from the loop, catalog_open() and catalog_rescan(), when the list is already up to date; a
- * callback may use every function but the last two and catalog_close(). */
+ * callback may call anything here but catalog_rescan() and catalog_close(). */
 struct catalog_callbacks {
     void (*added)(void *owner, struct catalog_model *model);
     void (*changed)(void *owner, struct catalog_model *model);

@@ -92,11 +92,26 @@ static void explain(const struct pool_action *action, const struct model *model,
     snprintf(out, size, "%s", strerror(action->code));
 }
 
+/* A load or pin that nobody waits for has failed: the mount's owner, who alone may ask for one, finds
+ * the reason in `error`. */
+static void refuse_load(struct daemon *daemon, struct model *model, const char *why)
+{
+    model_set_error(model, daemon->uid, why);
+    events_add(&daemon->events, &daemon->parking, "error", model->entry->name,
+               json_pack("{s:s}", "error", why));
+    recorder_dropped(model);
+}
+
 static void carry_out_request(struct daemon *daemon, struct model *model,
                               const struct pool_action *action)
 {
     struct job *job = jobs_find(daemon, action->request);
     char why[JOB_ERROR_BYTES];
+    if (action->kind == POOL_FAIL && !action->request) { /* a pin or load that can't be */
+        explain(action, model, why, sizeof why);
+        refuse_load(daemon, model, why);
+        return;
+    }
     if (!job)
         return; /* its submitter dropped it meanwhile */
     if (action->kind == POOL_RUN) {

@@ -87,6 +87,6 @@ uint32_t lineage_distance(const struct lineage *reader, const struct lineage *wr
         for (uint32_t j = 0; j < writer->count; j++)
             if (reader->steps[i].pid == writer->steps[j].pid &&
                 reader->steps[i].start_time == writer->steps[j].start_time)
-                return i + j;
+                return i;
     return LINEAGE_STRANGER;
 }

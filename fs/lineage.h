@@ -29,9 +29,10 @@ struct lineage {
 /* The ancestry of a thread now, from /proc; stops before pid 1. */
 void lineage_take(pid_t thread, struct lineage *out);
 
-/* How far reader and writer are from their nearest common ancestor: the sum of the generations up
- * to it on both sides (0: the same thread), or LINEAGE_STRANGER when they have none (or either is
- * unknown).  Smaller is nearer. */
+/* How many generations up from the reader the nearest ancestor stands that it has in common with the
+ * writer (0: the reader itself wrote), or LINEAGE_STRANGER when there is none or either is unknown.
+ * Smaller is nearer.  Only the reader's side counts: whether a shell wrote a prompt itself or through
+ * a child makes no difference, the newer one is meant. */
 uint32_t lineage_distance(const struct lineage *reader, const struct lineage *writer);
 
 #endif

@@ -30,7 +30,8 @@ void recorder_decided(struct model *model)
 void recorder_victim(struct model *victim, struct model *beneficiary)
 {
     struct pool_view view;
-    pool_view(victim->daemon->pool, victim->id, &view);
+    if (!beneficiary->swap.open || !pool_view(victim->daemon->pool, victim->id, &view))
+        return; /* the room is for a loaded model's KV pages: no swap */
     victim->leaving_for = beneficiary->id;
     swap_victim(&beneficiary->swap, victim->entry->name, view.charge_bytes);
 }

@@ -7,19 +7,13 @@
 #include "fs/worker.h"
 
 #include "base/clock.h"
-#include "base/cpu.h"
+#include "fs/spawn.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,18 +22,13 @@ enum {
     READS_PER_EVENT = 16, /* then the other watches get their turn */
     READS_AT_END = 1024,  /* more than a socket holds: a child of the worker may go on writing */
     KEEP_BYTES_MAX = 1 << 20, /* of an empty queue's memory */
-    MODEL_FD = PROTOCOL_FD + 1,
-    SOURCE_FD_MIN = 16, /* above every descriptor that the child is given */
-    ARGUMENTS_MAX = 24,
-    ARGUMENT_BYTES_MAX = 3 * PATH_MAX,
 };
 
 struct worker {
     struct loop *loop;
     const struct worker_callbacks *callbacks;
     void *owner;
-    pid_t pid;
-    int pid_fd, socket, error_fd;
+    struct spawned process;
     struct loop_watch pid_watch, socket_watch, error_watch;
     struct loop_timer overdue;
     struct buffer input;
@@ -55,205 +44,7 @@ struct worker {
     struct protocol_message message;
 };
 
-/* --- starting --------------------------------------------------------------------------------- */
-
-/* An argument or environment list for posix_spawn(), which wants strings that it could write to. */
-struct arguments {
-    char *list[ARGUMENTS_MAX];
-    int count;
-    size_t used;
-    bool full;
-    char bytes[ARGUMENT_BYTES_MAX];
-};
-
-static void add(struct arguments *arguments, const char *string)
-{
-    size_t length = strlen(string) + 1;
-    if (arguments->count + 1 >= ARGUMENTS_MAX || length > ARGUMENT_BYTES_MAX - arguments->used) {
-        arguments->full = true;
-        return;
-    }
-    arguments->list[arguments->count++] =
-        memcpy(arguments->bytes + arguments->used, string, length);
-    arguments->used += length;
-}
-
-static void add_number(struct arguments *arguments, const char *name, uint64_t value)
-{
-    char number[32];
-    snprintf(number, sizeof number, "%" PRIu64, value);
-    add(arguments, name);
-    add(arguments, number);
-}
-
-static void make_arguments(const struct worker_options *options, struct arguments *arguments)
-{
-    char model[64];
-    snprintf(model, sizeof model, "/proc/self/fd/%d", MODEL_FD);
-    add(arguments, options->program);
-    add(arguments, "worker");
-    if (options->probe)
-        add(arguments, "--probe");
-    if (options->echo) {
-        add(arguments, "--echo");
-        add_number(arguments, "--load-ms", options->echo_load_ms);
-        add_number(arguments, "--token-ms", options->echo_token_ms);
-    }
-    if (options->threads > 0)
-        add_number(arguments, "--threads", (uint64_t)options->threads);
-    if (options->context > 0)
-        add_number(arguments, "--context", (uint64_t)options->context);
-    if (options->kv_bytes)
-        add_number(arguments, "--kv-bytes", options->kv_bytes);
-    if (options->kernels && *options->kernels) {
-        add(arguments, "--kernels");
-        add(arguments, options->kernels);
-    }
-    add(arguments, "--");
-    add(arguments, options->model_fd < 0 ? options->model_path : model);
-}
-
-/* The daemon's environment, with what OpenBLAS reads when it starts in the worker: one thread for
- * each thread that calls it, and the kernels of this processor unless the user chose others. */
-static char **make_environment(struct arguments *own)
-{
-    static const char threads[] = "OPENBLAS_NUM_THREADS=";
-    const char *kind = cpu_openblas_coretype();
-    char setting[64];
-    size_t inherited = 0, count = 0;
-    while (environ[inherited])
-        inherited++;
-    if (kind && !getenv("OPENBLAS_CORETYPE")) {
-        snprintf(setting, sizeof setting, "OPENBLAS_CORETYPE=%s", kind);
-        add(own, setting);
-    }
-    add(own, "OPENBLAS_NUM_THREADS=1");
-    char **environment = memory_try(inherited + (size_t)own->count + 1, sizeof *environment);
-    if (!environment)
-        return NULL;
-    for (size_t i = 0; i < inherited; i++)
-        if (strncmp(environ[i], threads, sizeof threads - 1) != 0)
-            environment[count++] = environ[i];
-    for (int i = 0; i < own->count; i++)
-        environment[count++] = own->list[i];
-    return environment;
-}
-
-/* The child's ends, all at SOURCE_FD_MIN or above: so no dup2() in the child overwrites the source
- * of a later one. */
-struct child_ends {
-    int socket, error, model; /* model: -1 when it is opened by its path */
-};
-
-static int set_actions(posix_spawn_file_actions_t *actions, const struct child_ends *child)
-{
-    int code = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    if (!code)
-        code = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
-    if (!code)
-        code = posix_spawn_file_actions_adddup2(actions, child->error, 2);
-    if (!code)
-        code = posix_spawn_file_actions_adddup2(actions, child->socket, PROTOCOL_FD);
-    if (!code && child->model >= 0)
-        code = posix_spawn_file_actions_adddup2(actions, child->model, MODEL_FD);
-    if (!code)
-        code = posix_spawn_file_actions_addclosefrom_np(actions, child->model >= 0 ? MODEL_FD + 1
-                                                                                   : MODEL_FD);
-    return code;
-}
-
-/* Start the program with no blocked signal and no handler.  Returns 0 or a positive errno. */
-static int spawn(pid_t *pid, char *const *arguments, char *const *environment,
-                 const struct child_ends *child)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int code = posix_spawn_file_actions_init(&actions);
-    if (code)
-        return code;
-    code = posix_spawnattr_init(&attributes);
-    if (!code) {
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        code = set_actions(&actions, child);
-        if (!code)
-            code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return code;
-}
-
-static int start_process(struct worker *worker, const struct worker_options *options,
-                         const struct child_ends *child)
-{
-    struct arguments *arguments = memory_try(2, sizeof *arguments);
-    if (!arguments)
-        return -ENOMEM;
-    struct arguments *own_environment = arguments + 1;
-    char **environment = make_environment(own_environment);
-    make_arguments(options, arguments);
-    int code = ENOMEM;
-    pid_t pid;
-    if (arguments->full)
-        code = ENAMETOOLONG;
-    else if (environment)
-        code = spawn(&pid, arguments->list, environment, child);
-    if (!code) {
-        worker->pid = pid;
-        worker->pid_fd = (int)syscall(SYS_pidfd_open, worker->pid, 0);
-        if (worker->pid_fd < 0)
-            code = errno;
-    }
-    free(environment);
-    free(arguments);
-    return -code;
-}
-
-/* Move `*fd` up and out of the way of the child's descriptors; -1 stays. */
-static int raise_fd(int *fd)
-{
-    if (*fd < 0)
-        return 0;
-    int raised = fcntl(*fd, F_DUPFD_CLOEXEC, SOURCE_FD_MIN);
-    if (raised < 0)
-        return -errno;
-    close(*fd);
-    *fd = raised;
-    return 0;
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-/* Our ends into the worker, the child's into *child.  What was opened before a failure stays open
- * there. */
-static int open_ends(struct worker *worker, int model_fd, struct child_ends *child)
-{
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-        return -errno;
-    worker->socket = ends[0];
-    child->socket = ends[1];
-    if (pipe2(ends, O_CLOEXEC))
-        return -errno;
-    worker->error_fd = ends[0];
-    child->error = ends[1];
-    if (model_fd >= 0 && (child->model = fcntl(model_fd, F_DUPFD_CLOEXEC, SOURCE_FD_MIN)) < 0)
-        return -errno;
-    if (fcntl(worker->socket, F_SETFL, O_NONBLOCK) || fcntl(worker->error_fd, F_SETFL, O_NONBLOCK))
-        return -errno;
-    int status = raise_fd(&child->socket);
-    return status ? status : raise_fd(&child->error);
-}
+/* --- starting ------------------------------------------------------------------------------ */
 
 static void on_socket(void *owner, uint32_t events);
 static void on_error_output(void *owner, uint32_t events);
@@ -262,13 +53,14 @@ static void on_death(void *owner, uint32_t events);
 static int watch(struct worker *worker)
 {
     struct loop *loop = worker->loop;
-    int status = loop_watch(loop, &worker->pid_watch, worker->pid_fd, EPOLLIN, on_death, worker);
+    int status =
+        loop_watch(loop, &worker->pid_watch, worker->process.pid_fd, EPOLLIN, on_death, worker);
     if (!status)
-        status = loop_watch(loop, &worker->error_watch, worker->error_fd, EPOLLIN, on_error_output,
+        status = loop_watch(loop, &worker->error_watch, worker->process.error_fd, EPOLLIN,
+                            on_error_output, worker);
+    if (!status)
+        status = loop_watch(loop, &worker->socket_watch, worker->process.socket, EPOLLIN, on_socket,
                             worker);
-    if (!status)
-        status =
-            loop_watch(loop, &worker->socket_watch, worker->socket, EPOLLIN, on_socket, worker);
     return status;
 }
 
@@ -282,17 +74,10 @@ int worker_start(struct loop *loop, const struct worker_options *options,
     worker->loop = loop;
     worker->callbacks = callbacks;
     worker->owner = owner;
-    worker->pid_fd = worker->socket = worker->error_fd = -1;
     worker->input = buffer_new(WORKER_INPUT_BYTES_MAX);
     worker->output = buffer_new(WORKER_QUEUE_BYTES_MAX);
     worker->errors = buffer_new(2 * WORKER_ERROR_BYTES_MAX);
-    struct child_ends child = {-1, -1, -1};
-    int status = open_ends(worker, options->model_fd, &child);
-    if (!status)
-        status = start_process(worker, options, &child);
-    close_fd(&child.socket);
-    close_fd(&child.error);
-    close_fd(&child.model);
+    int status = spawn_worker(options, &worker->process);
     if (!status)
         status = watch(worker);
     if (status) {
@@ -344,7 +129,7 @@ static void deliver_messages(struct worker *worker)
 static bool receive(struct worker *worker, bool *ended)
 {
     char chunk[READ_BYTES];
-    ssize_t count = recv(worker->socket, chunk, sizeof chunk, MSG_DONTWAIT);
+    ssize_t count = recv(worker->process.socket, chunk, sizeof chunk, MSG_DONTWAIT);
     if (count < 0 && errno == EINTR)
         return true;
     *ended = count == 0 || (count < 0 && errno != EAGAIN);
@@ -392,7 +177,7 @@ static bool receive_errors(struct worker *worker, bool *ended)
 {
     char chunk[WORKER_ERROR_BYTES_MAX];
     struct buffer *errors = &worker->errors;
-    ssize_t count = read(worker->error_fd, chunk, sizeof chunk);
+    ssize_t count = read(worker->process.error_fd, chunk, sizeof chunk);
     *ended = count == 0;
     if (count <= 0)
         return false;
@@ -473,7 +258,7 @@ static void on_death(void *owner, uint32_t events)
         int status = 0;
         struct error why;
         unwatch(worker);
-        if (waitpid(worker->pid, &status, 0) < 0)
+        if (waitpid(worker->process.pid, &status, 0) < 0)
             status = 0; /* not ours to reap: how it ended is not known */
         worker->exited = true;
         int code = explain_end(worker, status, &why);
@@ -488,7 +273,7 @@ static void on_death(void *owner, uint32_t events)
 
 pid_t worker_pid(const struct worker *worker)
 {
-    return worker->pid;
+    return worker->process.pid;
 }
 
 /* Sent bytes leave the front only when they are more than half: each is moved once at most. */
@@ -513,7 +298,7 @@ void worker_flush(struct worker *worker)
 {
     struct buffer *output = &worker->output;
     while (!worker->exited && worker->sent < output->length) {
-        ssize_t count = send(worker->socket, output->bytes + worker->sent,
+        ssize_t count = send(worker->process.socket, output->bytes + worker->sent,
                              output->length - worker->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count < 0 && errno == EAGAIN) {
             watch_for_sending(worker, true);
@@ -547,7 +332,7 @@ void worker_stop(struct worker *worker)
 void worker_kill(struct worker *worker)
 {
     if (!worker->exited)
-        kill(worker->pid, SIGKILL); /* not reaped yet, so the number is still its own */
+        kill(worker->process.pid, SIGKILL); /* not reaped yet, so the number is still its own */
 }
 
 void worker_close(struct worker *worker)
@@ -555,17 +340,15 @@ void worker_close(struct worker *worker)
     if (!worker)
         return;
     unwatch(worker);
-    if (worker->pid && !worker->exited)
-        kill(worker->pid, SIGKILL);
+    if (worker->process.pid && !worker->exited)
+        kill(worker->process.pid, SIGKILL);
     if (worker->calling) {
         worker->closed = true;
         return;
     }
-    if (worker->pid && !worker->exited)
-        waitpid(worker->pid, NULL, 0);
-    close_fd(&worker->socket);
-    close_fd(&worker->error_fd);
-    close_fd(&worker->pid_fd);
+    if (worker->process.pid && !worker->exited)
+        waitpid(worker->process.pid, NULL, 0);
+    spawn_close(&worker->process);
     buffer_free(&worker->input);
     buffer_free(&worker->output);
     buffer_free(&worker->errors);

@@ -143,7 +143,7 @@ long_prompt() {
     if [ "$engine" = echo ]; then
         say "Count to 500: $(seq -s ' ' 500)"
     else
-        say "Count to 500"
+        say "Tell me a long story about a king, a dragon and a castle."
     fi
 }
 

@@ -31,11 +31,12 @@ characters_stay_whole() {
     echo "é 漢字 🦊 $(seq -s ' ß ' 50)" >"$M/a/prompt"
     check "each read gives whole characters" python3 - "$M/a/stream" <<'PYTHON'
 import os, sys
-stream, reads = os.open(sys.argv[1], os.O_RDONLY), 0
+stream, pieces = os.open(sys.argv[1], os.O_RDONLY), []
 while piece := os.read(stream, 7):
+    pieces.append(piece)
+assert len(pieces) > 10, pieces
+for piece in pieces[:-1]:  # a model may stop in the middle of its last one
     piece.decode("utf-8")
-    reads += 1
-assert reads > 10, reads
 PYTHON
 }
 
@@ -73,7 +74,8 @@ echo 40 >"$M/a/config/max_tokens"
 echo 40 >"$M/b/config/max_tokens"
 readers_agree
 reader_first
-echo 0 >"$M/a/config/max_tokens"
+[ "$engine" != echo ] || echo 0 >"$M/a/config/max_tokens"
 characters_stay_whole
+echo 0 >"$M/a/config/max_tokens"
 partial_then_error
 closing_does_not_cancel

@@ -278,7 +278,7 @@ static void quantised_models_are_near_the_textbook(void **state)
                                              TENSOR_Q8_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         const struct tiny_model tiny = tiny_model_new(types[i], i + 5);
-        expect_textbook(&tiny, NULL, 0.03); /* activations have 8 bits */
+        expect_textbook(&tiny, NULL, 0.05); /* activations have 8 bits */
     }
 }
 

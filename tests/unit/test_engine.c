@@ -1,0 +1,664 @@
+/* test_engine.c - requests to a loaded model: what they answer, beside what, and how they end. */
+#include "engine.h"
+#include "math/attention.h"
+#include "tests/lib/tiny_model.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { REQUESTS_MAX = 64, ANSWER_TOKENS_MAX = 600, ANSWER_BYTES_MAX = 8192 };
+
+/* What became of one request; its id is its index. */
+struct answer {
+    int32_t tokens[ANSWER_TOKENS_MAX];
+    int count;
+    char text[ANSWER_BYTES_MAX];
+    size_t length;
+    bool done;
+    enum engine_finish finish;
+    struct engine_usage usage;
+    struct error error;
+};
+
+/* An opened model, a sink, and what it heard. */
+struct run {
+    char path[64];
+    struct engine *engine;
+    struct engine_sink sink;
+    struct answer answers[REQUESTS_MAX];
+    uint64_t need; /* the last one asked for and not yet answered */
+    int needs;
+};
+
+static void take_token(void *owner, uint64_t id, int32_t token)
+{
+    struct answer *answer = &((struct run *)owner)->answers[id];
+    assert_false(answer->done);
+    assert_true(answer->count < ANSWER_TOKENS_MAX);
+    answer->tokens[answer->count++] = token;
+}
+
+static void take_text(void *owner, uint64_t id, struct text text)
+{
+    struct answer *answer = &((struct run *)owner)->answers[id];
+    assert_false(answer->done);
+    assert_true(text.length > 0 && answer->length + text.length < ANSWER_BYTES_MAX);
+    memcpy(answer->text + answer->length, text.bytes, text.length);
+    answer->length += text.length;
+}
+
+static void take_done(void *owner, uint64_t id, enum engine_finish finish,
+                      const struct engine_usage *usage, const struct error *error)
+{
+    struct answer *answer = &((struct run *)owner)->answers[id];
+    assert_false(answer->done);
+    assert_int_equal(error != NULL, finish == ENGINE_FAILED);
+    answer->done = true;
+    answer->finish = finish;
+    answer->usage = *usage;
+    if (error)
+        answer->error = *error;
+}
+
+static void take_need(void *owner, uint64_t bytes)
+{
+    struct run *run = owner;
+    assert_int_equal(run->need, 0); /* asked once until answered */
+    assert_true(bytes > 0);
+    run->need = bytes;
+    run->needs++;
+}
+
+static struct engine_options usual_options(void)
+{
+    return (struct engine_options){.threads = 2, .kv_bytes = 256 << 20};
+}
+
+static struct run *open_run(const struct tiny_model *tiny, const struct engine_options *options)
+{
+    struct run *run = calloc(1, sizeof *run);
+    struct error error;
+    assert_non_null(run);
+    strcpy(run->path, "/tmp/test_engine.XXXXXX");
+    int descriptor = mkstemp(run->path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_int_equal(tiny_model_save(tiny, run->path), 0);
+    if (engine_open(run->path, options, &run->engine, &error))
+        fail_msg("%s", error.text);
+    run->sink = (struct engine_sink){run, take_token, take_text, take_done, take_need};
+    return run;
+}
+
+static void close_run(struct run *run)
+{
+    engine_close(run->engine);
+    unlink(run->path);
+    free(run);
+}
+
+static const struct sampling greedy = {.top_p = 1, .repeat_penalty = 1};
+
+static int submit_with(struct run *run, uint64_t id, const char *prompt, int32_t max_tokens,
+                       struct sampling sampling, const char *stop, struct error *error)
+{
+    const struct chat_message message = {text_of("user"), text_of(prompt)};
+    struct text stops[1];
+    if (stop)
+        stops[0] = text_of(stop);
+    const struct engine_request request = {
+        .raw = true,
+        .messages = &message,
+        .message_count = 1,
+        .sampling = sampling,
+        .max_tokens = max_tokens,
+        .stops = stops,
+        .stop_count = stop != NULL,
+    };
+    return engine_submit(run->engine, id, &request, error);
+}
+
+static void submit(struct run *run, uint64_t id, const char *prompt, int32_t max_tokens)
+{
+    assert_int_equal(submit_with(run, id, prompt, max_tokens, greedy, NULL, NULL), 0);
+}
+
+static void run_all(struct run *run)
+{
+    while (engine_step(run->engine, &run->sink))
+        ;
+}
+
+static void assert_same_answer(const struct answer *a, const struct answer *b)
+{
+    assert_true(a->done && b->done);
+    assert_int_equal(a->finish, b->finish);
+    assert_int_equal(a->count, b->count);
+    assert_memory_equal(a->tokens, b->tokens, (size_t)a->count * sizeof *a->tokens);
+    assert_int_equal(a->length, b->length);
+    assert_memory_equal(a->text, b->text, a->length);
+}
+
+static const char long_prompt[] =
+    "A prompt that is longer than one page of keys and values, so that its pages, its chunks and "
+    "the batches that it shares with others all end in different places: neither of them may be "
+    "seen in its answer.  Here it goes on for a while, because 256 is the largest chunk, and ends.";
+
+/* The answer to the long prompt under these options, alone or as the last of 8. */
+static void answer_with(const struct tiny_model *tiny, const struct engine_options *options,
+                        bool crowded, struct answer *out)
+{
+    struct run *run = open_run(tiny, options);
+    for (uint64_t id = 1; crowded && id < 8; id++)
+        submit(run, id, &long_prompt[30 * id], (int32_t)(20 + 3 * id));
+    submit(run, 0, long_prompt, 60);
+    run_all(run);
+    *out = run->answers[0];
+    close_run(run);
+}
+
+static void answers_do_not_depend_on_threads_chunks_and_company(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TENSOR_F32, TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_Q4_1};
+    static const int32_t chunks[] = {1, 7, 64, 256};
+    struct answer expected, got;
+    for (size_t type = 0; type < sizeof types / sizeof *types; type++) {
+        const struct tiny_model tiny = tiny_model_new(types[type], type + 1);
+        struct engine_options options = usual_options();
+        answer_with(&tiny, &options, false, &expected);
+        assert_in_range(expected.count, 20, 60);
+        assert_int_equal(expected.usage.prompt_tokens, strlen(long_prompt) - 6); /* 6 "he" */
+        for (int threads = 1; threads <= 3; threads++) {
+            options = usual_options();
+            options.threads = threads;
+            answer_with(&tiny, &options, threads == 3, &got);
+            assert_same_answer(&got, &expected);
+        }
+        for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+            options = usual_options();
+            options.prefill_chunk = chunks[i];
+            answer_with(&tiny, &options, i % 2, &got);
+            assert_same_answer(&got, &expected);
+        }
+        options = usual_options();
+        options.kernels = "portable";
+        answer_with(&tiny, &options, true, &got);
+        assert_same_answer(&got, &expected);
+    }
+}
+
+static void threads_may_change_between_steps(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 1);
+    struct engine_options options = usual_options();
+    options.threads = 3;
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, long_prompt, 40);
+    run_all(run);
+    submit(run, 1, long_prompt, 40);
+    for (int threads = 0; engine_step(run->engine, &run->sink); threads++)
+        engine_set_threads(run->engine, threads % 5); /* 0 and 4 are brought into range */
+    assert_same_answer(&run->answers[0], &run->answers[1]);
+    close_run(run);
+}
+
+/* Keeps the last row. */
+static bool keep_row(void *owner, size_t position, const float *logits, int32_t count)
+{
+    (void)position;
+    memcpy(owner, logits, (size_t)count * sizeof *logits);
+    return true;
+}
+
+static void an_answer_begins_with_the_likeliest_token_of_the_logits(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 3);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    float row[TINY_MODEL_VOCABULARY];
+    int32_t text[100];
+    int32_t best = 0;
+    for (int i = 0; i < 100; i++)
+        text[i] = (unsigned char)long_prompt[i] == 'h' ? 'H' : (unsigned char)long_prompt[i];
+    char prompt[101] = "";
+    for (int i = 0; i < 100; i++)
+        prompt[i] = (char)text[i];
+    assert_int_equal(engine_logits(run->engine, text, 100, keep_row, row, NULL), 0);
+    for (int32_t i = 0; i < TINY_MODEL_VOCABULARY; i++)
+        best = row[i] > row[best] ? i : best;
+    submit(run, 0, prompt, 1);
+    run_all(run);
+    assert_int_equal(run->answers[0].count, 1);
+    assert_int_equal(run->answers[0].tokens[0], best);
+    close_run(run);
+}
+
+static void logits_refuse_what_is_out_of_range(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 3);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    float row[TINY_MODEL_VOCABULARY];
+    int32_t tokens[513] = {0};
+    struct engine *engine = run->engine;
+    assert_int_equal(engine_logits(engine, tokens, 513, keep_row, row, NULL), -EMSGSIZE);
+    assert_int_equal(engine_logits(engine, tokens, 1, keep_row, row, NULL), -ENOMEM);
+    engine_grant(engine, engine_plan(engine)->kv_page_bytes);
+    assert_int_equal(engine_logits(engine, tokens, 1, keep_row, row, NULL), 0);
+    assert_int_equal(engine_logits(engine, tokens, 65, keep_row, row, NULL), -ENOMEM);
+    assert_int_equal(engine_logits(engine, tokens, 64, keep_row, row, NULL), 0);
+    tokens[5] = TINY_MODEL_VOCABULARY;
+    assert_int_equal(engine_logits(engine, tokens, 6, keep_row, row, NULL), -EINVAL);
+    tokens[5] = -1;
+    assert_int_equal(engine_logits(engine, tokens, 6, keep_row, row, NULL), -EINVAL);
+    close_run(run);
+}
+
+static void the_text_is_the_tokens_bytes(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 2);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 300);
+    run_all(run);
+    const struct answer *answer = &run->answers[0];
+    char expected[ANSWER_BYTES_MAX];
+    size_t length = 0;
+    for (int i = 0; i < answer->count; i++) {
+        long bytes = tokenizer_decode(engine_tokenizer(run->engine), answer->tokens[i], false,
+                                      expected + length, 16);
+        assert_true(bytes >= 0);
+        length += (size_t)bytes;
+    }
+    assert_int_equal(answer->length, length);
+    assert_memory_equal(answer->text, expected, length);
+    assert_int_equal(answer->usage.completion_tokens, answer->count);
+    assert_true(answer->usage.started_us <= answer->usage.first_token_us);
+    assert_true(answer->usage.first_token_us <= answer->usage.ended_us);
+    close_run(run);
+}
+
+static void an_answer_ends_at_max_tokens_or_with_the_context(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_F16, 5);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 17);
+    submit(run, 1, "hello", 0);
+    run_all(run);
+    assert_int_equal(run->answers[0].finish, ENGINE_LENGTH);
+    assert_int_equal(run->answers[0].count, 17);
+    assert_int_equal(run->answers[1].finish, ENGINE_LENGTH);
+    assert_int_equal(run->answers[1].count, 512 - 4);
+    assert_memory_equal(run->answers[0].tokens, run->answers[1].tokens, 17 * sizeof(int32_t));
+    close_run(run);
+}
+
+static void an_answer_ends_at_an_end_token(void **state)
+{
+    (void)state;
+    struct tiny_model tiny = tiny_model_new(TENSOR_F32, 1);
+    const struct engine_options options = usual_options();
+    int ended = 0;
+    for (tiny.seed = 1; tiny.seed <= 12; tiny.seed++) { /* one token in 130 ends a random answer */
+        struct run *run = open_run(&tiny, &options);
+        struct sampling sampling = {.temperature = 2, .top_p = 1, .repeat_penalty = 1};
+        sampling.seed = tiny.seed;
+        assert_int_equal(submit_with(run, 0, "hello", 200, sampling, NULL, NULL), 0);
+        run_all(run);
+        const struct answer *answer = &run->answers[0];
+        for (int i = 0; i < answer->count - 1; i++)
+            assert_false(tokenizer_is_end(engine_tokenizer(run->engine), answer->tokens[i]));
+        bool end =
+            tokenizer_is_end(engine_tokenizer(run->engine), answer->tokens[answer->count - 1]);
+        assert_int_equal(answer->finish, end ? ENGINE_STOP : ENGINE_LENGTH);
+        ended += end;
+        close_run(run);
+    }
+    assert_in_range(ended, 1, 12);
+}
+
+static void an_answer_ends_before_a_stop_string(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 7);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 100);
+    run_all(run);
+    const struct answer *whole = &run->answers[0];
+    /* Somewhere in the answer are two printable bytes one after the other. */
+    size_t at = 1;
+    while (at + 2 < whole->length &&
+           (whole->text[at] < ' ' || whole->text[at + 1] < ' ' || whole->text[at] == 127))
+        at++;
+    assert_true(at + 2 < whole->length);
+    char stop[3] = {whole->text[at], whole->text[at + 1], 0};
+    size_t first = (size_t)((char *)memmem(whole->text, whole->length, stop, 2) - whole->text);
+    assert_int_equal(submit_with(run, 1, "hello", 100, greedy, stop, NULL), 0);
+    run_all(run);
+    assert_int_equal(run->answers[1].finish, ENGINE_STOP);
+    assert_int_equal(run->answers[1].length, first);
+    assert_memory_equal(run->answers[1].text, whole->text, first);
+    close_run(run);
+}
+
+static void a_seed_decides_an_answer(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 8);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    struct sampling sampling = {1, 40, 0.95f, 0.01f, 1.1f, 5};
+    assert_int_equal(submit_with(run, 0, "hello", 50, sampling, NULL, NULL), 0);
+    run_all(run);
+    assert_int_equal(submit_with(run, 1, "hello", 50, sampling, NULL, NULL), 0);
+    sampling.seed = 6;
+    assert_int_equal(submit_with(run, 2, "hello", 50, sampling, NULL, NULL), 0);
+    run_all(run);
+    assert_same_answer(&run->answers[0], &run->answers[1]);
+    assert_memory_not_equal(run->answers[0].tokens, run->answers[2].tokens, 5 * sizeof(int32_t));
+    close_run(run);
+}
+
+static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
+{
+    (void)state;
+    struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
+    tiny.chats = true;
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    assert_int_equal(engine_chat_format(run->engine)->family, CHAT_CHATML);
+    const struct chat_message message = {text_of("user"), text_of("hi<|im_end|>")};
+    struct engine_request request = {
+        .messages = &message, .message_count = 1, .sampling = greedy, .max_tokens = 1};
+    assert_int_equal(engine_submit(run->engine, 0, &request, NULL), 0);
+    request.raw = true;
+    assert_int_equal(engine_submit(run->engine, 1, &request, NULL), 0);
+    run_all(run);
+    /* 3 special tokens; the one that the user wrote is 10 bytes */
+    assert_int_equal(run->answers[0].usage.prompt_tokens,
+                     3 + (int)strlen("user\nhi<|im_end|>\nassistant\n"));
+    assert_int_equal(run->answers[1].usage.prompt_tokens, strlen("hi<|im_end|>"));
+    close_run(run);
+}
+
+static void requests_that_can_not_run_are_refused_with_numbers(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
+    struct engine_options options = usual_options();
+    options.context = 100;
+    struct run *run = open_run(&tiny, &options);
+    char prompt[101];
+    struct error error;
+    memset(prompt, 'x', sizeof prompt);
+    prompt[100] = 0;
+    assert_int_equal(engine_context(run->engine), 100);
+    assert_int_equal(submit_with(run, 0, prompt, 0, greedy, NULL, &error), -EMSGSIZE);
+    assert_non_null(strstr(error.text, "100"));
+    prompt[90] = 0;
+    assert_int_equal(submit_with(run, 0, prompt, 11, greedy, NULL, &error), -EMSGSIZE);
+    assert_true(strstr(error.text, "90") && strstr(error.text, "11"));
+    assert_int_equal(submit_with(run, 0, "", 5, greedy, NULL, &error), -EINVAL);
+    assert_int_equal(submit_with(run, 0, "x", -1, greedy, NULL, &error), -EINVAL);
+    assert_int_equal(submit_with(run, 0, "x", 5, greedy, "", &error), -EINVAL);
+    struct sampling wild = greedy;
+    wild.top_p = 3;
+    assert_int_equal(submit_with(run, 0, "x", 5, wild, NULL, &error), -EINVAL);
+    assert_int_equal(submit_with(run, 0, prompt, 10, greedy, NULL, NULL), 0);
+    run_all(run);
+    assert_int_equal(run->answers[0].count, 10);
+    close_run(run);
+}
+
+static void more_requests_than_sequences_all_get_their_answer(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_1, 10);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, long_prompt, 15);
+    run_all(run);
+    for (uint64_t id = 1; id <= 40; id++)
+        submit(run, id, id % 4 ? &long_prompt[id] : long_prompt, 15);
+    run_all(run);
+    for (uint64_t id = 1; id <= 40; id++) {
+        assert_true(run->answers[id].done);
+        assert_int_equal(run->answers[id].count, 15);
+        if (id % 4 == 0)
+            assert_same_answer(&run->answers[id], &run->answers[0]);
+    }
+    close_run(run);
+}
+
+static void cancelling_ends_one_request_and_not_its_company(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 12);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 30);
+    run_all(run);
+    for (uint64_t id = 1; id <= 35; id++)
+        submit(run, id, "hello", 30);
+    for (int i = 0; i < 10; i++)
+        engine_step(run->engine, &run->sink);
+    engine_cancel(run->engine, 1);  /* decoding */
+    engine_cancel(run->engine, 35); /* in the queue */
+    engine_cancel(run->engine, 63); /* unknown */
+    assert_true(engine_step(run->engine, &run->sink));
+    for (uint64_t id = 1; id <= 35; id += 34) {
+        assert_true(run->answers[id].done);
+        assert_int_equal(run->answers[id].finish, ENGINE_CANCELLED);
+    }
+    assert_int_equal(run->answers[1].count, 10);
+    assert_int_equal(run->answers[35].count, 0);
+    run_all(run);
+    for (uint64_t id = 2; id <= 34; id++)
+        assert_same_answer(&run->answers[id], &run->answers[0]);
+    close_run(run);
+}
+
+static void closing_ends_what_runs_and_waits(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 12);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    for (uint64_t id = 0; id < 40; id++)
+        submit(run, id, long_prompt, 30);
+    engine_step(run->engine, &run->sink);
+    close_run(run); /* the sanitizers and valgrind see what stays */
+}
+
+static void memory_is_asked_for_once_and_answers_stay_the_same(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 13);
+    struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, long_prompt, 200);
+    run_all(run);
+    struct answer expected = run->answers[0];
+    assert_int_equal(run->needs, 0);
+    close_run(run);
+
+    options.kv_bytes = 0;
+    run = open_run(&tiny, &options);
+    uint64_t page = engine_plan(run->engine)->kv_page_bytes, granted = 0;
+    for (uint64_t id = 0; id < 8; id++)
+        submit(run, id, long_prompt, 200);
+    int rounds = 0;
+    for (; !run->answers[7].done && rounds < 1000; rounds++) {
+        run_all(run);
+        if (!run->need)
+            continue;
+        for (int i = 0; i < 3; i++)
+            assert_false(engine_step(run->engine, &run->sink)); /* waits, and asks no more */
+        granted += run->need;
+        engine_grant(run->engine, run->need);
+        run->need = 0;
+    }
+    for (uint64_t id = 0; id < 8; id++)
+        assert_same_answer(&run->answers[id], &expected);
+    assert_in_range(run->needs, 1, 20);
+    /* 8 sequences of 8 pages (477 tokens) each */
+    assert_true(granted >= 8 * 8 * page && granted <= 10 * 8 * page);
+    close_run(run);
+}
+
+static void those_with_memory_go_on_while_others_wait_and_are_refused(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 16);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    uint64_t page = engine_plan(run->engine)->kv_page_bytes;
+    engine_grant(run->engine, 2 * page);
+    submit(run, 0, "short", 40); /* one page */
+    submit(run, 1, long_prompt, 40);
+    for (int i = 0; i < 5; i++)
+        assert_true(engine_step(run->engine, &run->sink));
+    assert_true(run->need >= 4 * page); /* of the 5 or 6 in all, one is there */
+    assert_int_equal(run->answers[0].count, 5);
+    assert_int_equal(run->answers[1].count, 0);
+    engine_refuse(run->engine, &run->sink, "no more memory for you");
+    run->need = 0;
+    assert_true(run->answers[1].done);
+    assert_int_equal(run->answers[1].finish, ENGINE_FAILED);
+    assert_int_equal(run->answers[1].error.code, ENOMEM);
+    assert_string_equal(run->answers[1].error.text, "no more memory for you");
+    run_all(run);
+    assert_int_equal(run->answers[0].finish, ENGINE_LENGTH);
+    assert_int_equal(run->answers[0].count, 40);
+    submit(run, 2, "another that fits the pages of those that have ended", 60);
+    run_all(run);
+    assert_int_equal(run->answers[2].count, 60);
+    assert_int_equal(run->needs, 1);
+    close_run(run);
+}
+
+static void pages_that_come_free_end_the_waiting(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    engine_grant(run->engine, engine_plan(run->engine)->kv_page_bytes);
+    submit(run, 0, "one page", 40);
+    submit(run, 1, "one page", 40);
+    run_all(run); /* the need is never answered */
+    assert_int_equal(run->needs, 1);
+    assert_true(run->answers[0].done);
+    assert_same_answer(&run->answers[0], &run->answers[1]);
+    close_run(run);
+}
+
+static void a_waiting_request_can_be_cancelled(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 40);
+    assert_false(engine_step(run->engine, &run->sink));
+    engine_cancel(run->engine, 0);
+    assert_false(engine_step(run->engine, &run->sink));
+    assert_int_equal(run->answers[0].finish, ENGINE_CANCELLED);
+    assert_int_equal(run->answers[0].usage.started_us, 0);
+    engine_grant(run->engine, run->need);
+    close_run(run);
+}
+
+/* A model whose embedding of 'z' is not a number. */
+static struct run *open_broken(void)
+{
+    const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 15);
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    const float bad = NAN;
+    struct gguf *gguf;
+    engine_close(run->engine);
+    assert_int_equal(gguf_open(run->path, &gguf, NULL), 0);
+    const struct tensor *tensor = gguf_tensor(gguf, "token_embd.weight");
+    FILE *file = fopen(run->path, "r+b");
+    assert_non_null(file);
+    char *bytes = malloc(gguf_file_bytes(gguf));
+    assert_non_null(bytes);
+    size_t length = fread(bytes, 1, gguf_file_bytes(gguf), file);
+    char *embedding = memmem(bytes, length, tensor->data, tensor->bytes);
+    assert_non_null(embedding);
+    assert_int_equal(fseek(file, embedding - bytes + (long)('z' * 64 * sizeof bad), SEEK_SET), 0);
+    assert_int_equal(fwrite(&bad, sizeof bad, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    free(bytes);
+    gguf_close(gguf);
+    assert_int_equal(engine_open(run->path, &options, &run->engine, NULL), 0);
+    return run;
+}
+
+static void a_weight_that_is_not_a_number_ends_the_request_alone(void **state)
+{
+    (void)state;
+    struct run *run = open_broken();
+    float row[TINY_MODEL_VOCABULARY];
+    const int32_t tokens[] = {'a', 'z'};
+    submit(run, 0, "quiz", 10);
+    submit(run, 1, "quit", 3);
+    run_all(run);
+    assert_int_equal(run->answers[0].finish, ENGINE_FAILED);
+    assert_int_equal(run->answers[0].error.code, EIO);
+    assert_non_null(strstr(run->answers[0].error.text, "not finite"));
+    assert_int_equal(run->answers[0].count, 0);
+    assert_int_equal(run->answers[1].finish, ENGINE_LENGTH);
+    assert_int_equal(run->answers[1].count, 3);
+    assert_int_equal(engine_logits(run->engine, tokens, 1, keep_row, row, NULL), 0);
+    assert_int_equal(engine_logits(run->engine, tokens, 2, keep_row, row, NULL), -EIO);
+    close_run(run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_do_not_depend_on_threads_chunks_and_company),
+        cmocka_unit_test(threads_may_change_between_steps),
+        cmocka_unit_test(an_answer_begins_with_the_likeliest_token_of_the_logits),
+        cmocka_unit_test(logits_refuse_what_is_out_of_range),
+        cmocka_unit_test(the_text_is_the_tokens_bytes),
+        cmocka_unit_test(an_answer_ends_at_max_tokens_or_with_the_context),
+        cmocka_unit_test(an_answer_ends_at_an_end_token),
+        cmocka_unit_test(an_answer_ends_before_a_stop_string),
+        cmocka_unit_test(a_seed_decides_an_answer),
+        cmocka_unit_test(a_conversation_is_rendered_and_a_raw_prompt_is_not),
+        cmocka_unit_test(requests_that_can_not_run_are_refused_with_numbers),
+        cmocka_unit_test(more_requests_than_sequences_all_get_their_answer),
+        cmocka_unit_test(cancelling_ends_one_request_and_not_its_company),
+        cmocka_unit_test(closing_ends_what_runs_and_waits),
+        cmocka_unit_test(memory_is_asked_for_once_and_answers_stay_the_same),
+        cmocka_unit_test(those_with_memory_go_on_while_others_wait_and_are_refused),
+        cmocka_unit_test(pages_that_come_free_end_the_waiting),
+        cmocka_unit_test(a_waiting_request_can_be_cancelled),
+        cmocka_unit_test(a_weight_that_is_not_a_number_ends_the_request_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
