@@ -103,10 +103,12 @@ struct engine_usage {
 };
 
 /* What a step says about one request.  Text is whole UTF-8 characters only (bytes that can't become
- * one are passed on at the end); text that may be the beginning of a stop string is held back. */
+ * one are passed on at the end); text that may be the beginning of a stop string is held back.  The
+ * functions may call engine_submit(), engine_cancel() and engine_grant(). */
 struct engine_sink {
     void *owner;
-    void (*token)(void *owner, uint64_t id, int32_t token); /* each chosen id; may be NULL */
+    void (*token)(void *owner, uint64_t id, int32_t token); /* each chosen id, also one that ends
+                                                             * the answer; may be NULL */
     void (*text)(void *owner, uint64_t id, struct text text);
     void (*done)(void *owner, uint64_t id, enum engine_finish finish,
                  const struct engine_usage *usage, const struct error *error);
@@ -117,7 +119,8 @@ struct engine_sink {
 
 /* Queue a request; the strings are copied.  Returns 0, or
  *   -EMSGSIZE  prompt (plus max_tokens) does not fit the context: the text has the numbers
- *   -EINVAL    empty prompt, unknown role, a parameter or stop string out of range
+ *   -EINVAL    empty prompt, unknown role, a parameter or stop string out of range, a conversation
+ *              for a model whose chat template is of an unknown family
  *   -EAGAIN    ENGINE_REQUESTS_MAX
  *   -ENOMEM */
 int engine_submit(struct engine *engine, uint64_t id, const struct engine_request *request,
@@ -137,7 +140,8 @@ void engine_refuse(struct engine *engine, const struct engine_sink *sink, const 
 
 /* Logits of every position of `tokens`, one call of `row` per position in order; a false return
  * ends it.  For `logits`, `nll` and tests; no request may be running.  Returns 0, -EMSGSIZE,
- * -ENOMEM, -EINVAL (an id out of range), or -EIO when they are not finite. */
+ * -ENOMEM (also when its KV pages were not granted), -EINVAL (an id out of range), or -EIO when they
+ * are not finite. */
 int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
                   bool (*row)(void *owner, size_t position, const float *logits, int32_t count),
                   void *owner, struct error *error);

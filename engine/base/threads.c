@@ -49,12 +49,12 @@ struct worker {
 };
 
 struct threads {
-    struct signal start;   /* generation << TEAM_BITS | team count */
-    struct signal done;    /* counts runs that have ended */
-    struct signal epoch;   /* counts barriers that have opened */
-    _Alignas(64) atomic_int arrived;  /* at the barrier */
-    _Alignas(64) atomic_int running;  /* workers that have not yet returned from the run */
-    threads_function *function;       /* written by the caller between runs only */
+    struct signal start;             /* generation << TEAM_BITS | team count */
+    struct signal done;              /* counts runs that have ended */
+    struct signal epoch;             /* counts barriers that have opened */
+    _Alignas(64) atomic_int arrived; /* at the barrier */
+    _Alignas(64) atomic_int running; /* workers that have not yet returned from the run */
+    threads_function *function;      /* written by the caller between runs only */
     void *argument;
     int count;
     struct worker workers[THREADS_MAX];
@@ -81,8 +81,8 @@ static unsigned await(struct signal *signal, unsigned old)
 {
     unsigned now;
     int64_t end_us = 0;
-    for (unsigned spins = 1; (now = atomic_load_explicit(&signal->word, memory_order_acquire)) == old;
-         spins++) {
+    for (unsigned spins = 1;
+         (now = atomic_load_explicit(&signal->word, memory_order_acquire)) == old; spins++) {
         relax();
         if (spins % SPINS_PER_CLOCK != 0)
             continue;
@@ -178,8 +178,8 @@ int threads_open(int count, struct threads **out, struct error *error)
 {
     *out = NULL;
     if (count < 1 || count > THREADS_MAX)
-        return error_set(error, EINVAL, "%d threads asked for, between 1 and %d are possible", count,
-                         (int)THREADS_MAX);
+        return error_set(error, EINVAL, "%d threads asked for, between 1 and %d are possible",
+                         count, (int)THREADS_MAX);
     struct threads *threads = memory_try_aligned(1, sizeof *threads);
     if (!threads)
         return error_set(error, ENOMEM, "no memory for %d threads", count);
@@ -189,8 +189,8 @@ int threads_open(int count, struct threads **out, struct error *error)
         int code = worker_open(&threads->workers[i], threads, i);
         if (code) {
             threads_close(threads);
-            return error_set(error, code == ENOMEM ? ENOMEM : EAGAIN, "cannot start thread %d of %d",
-                             i + 1, count);
+            return error_set(error, code == ENOMEM ? ENOMEM : EAGAIN,
+                             "cannot start thread %d of %d", i + 1, count);
         }
         threads->count = i + 1;
     }

@@ -32,11 +32,11 @@ struct attention {
     const void *const *pages; /* this layer's pages, position p in pages[p / KV_PAGE_TOKENS] */
     int32_t length;           /* positions 0..length-1 are attended to; >= 1 */
     int32_t kv_head;
-    int32_t head_size;        /* a multiple of 8, at most ATTENTION_HEAD_SIZE_MAX */
-    int32_t queries;          /* query heads of this kv head's group */
-    const float *query;       /* [queries][head_size] */
-    float *out;               /* [queries][head_size] */
-    float scale;              /* usually 1/sqrt(head_size) */
+    int32_t head_size;  /* a multiple of 8, at most ATTENTION_HEAD_SIZE_MAX */
+    int32_t queries;    /* query heads of this kv head's group */
+    const float *query; /* [queries][head_size] */
+    float *out;         /* [queries][head_size] */
+    float scale;        /* usually 1/sqrt(head_size) */
 };
 
 /* out = softmax(scale * query . K) V for each query, with online softmax (Milakov and

@@ -93,8 +93,8 @@ LANES_INLINE void mix_last(struct attended *state, const uint16_t *values, int32
     for (int q = 0; q < queries; q++) {
         sum[q] = lanes_multiply(lanes_load(state->out[q] + dimension), lanes_set(factor[q]));
         for (int32_t i = 0; i < count; i++)
-            sum[q] = lanes_fuse(lanes_load_half(padded + i * LANES),
-                                lanes_set(state->weight[q][i]), sum[q]);
+            sum[q] = lanes_fuse(lanes_load_half(padded + i * LANES), lanes_set(state->weight[q][i]),
+                                sum[q]);
         lanes_store(state->out[q] + dimension, sum[q]);
     }
 }

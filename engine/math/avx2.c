@@ -4,11 +4,11 @@
  * broadcast.  No horizontal sums, no scalar scale, and each output is produced in one lane by one
  * order of operations whatever the number of vectors.  Two ways through the same arithmetic:
  *
- *   few vectors   each block is unpacked once and multiplied while it is in registers; the time is
- *                 that of reading the weights, so the next band is prefetched;
- *   many vectors  16 rows x PANEL_BLOCKS blocks are unpacked to a panel on the stack that stays in
- *                 the first-level cache while tiles of up to four vectors pass over it; the sums f
- *                 continue through y from one panel to the next, so the order stays the same.
+ *   one vector       each block is unpacked and multiplied while it is in registers; the time is
+ *                    that of reading the weights;
+ *   several vectors  16 rows x PANEL_BLOCKS blocks are unpacked to a panel on the stack that stays
+ *                    in the first-level cache while tiles of up to four vectors pass over it; the
+ *                    sums f continue through y from one panel to the next: the same order.
  *
  * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
  * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
@@ -21,11 +21,9 @@
 #include "math/vector_lanes.h"
 
 enum {
-    TILE = 4,            /* vectors of a tile */
-    PANEL_BANDS = 2,     /* bands of a panel: MATRIX_GRAIN rows */
-    PANEL_BLOCKS = 32,   /* 20 KiB of the first-level cache */
-    DIRECT_VECTORS = 4,  /* with more vectors than this a panel pays */
-    PREFETCH_BYTES = 4096,
+    TILE = 4,          /* vectors of a tile */
+    PANEL_BANDS = 2,   /* bands of a panel: MATRIX_GRAIN rows */
+    PANEL_BLOCKS = 32, /* 20 KiB of the first-level cache */
 };
 
 /* ---- activations ---- */
@@ -59,8 +57,8 @@ static void quantise_block(struct activation_block *out, const float *x)
     out->half[1] = (int16_t)_mm_extract_epi32(half, 1);
     out->scale = amax / 127.0f;
     out->sum = (float)(out->half[0] + out->half[1]) * out->scale;
-    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]),
-                                       _mm256_packs_epi32(q[2], q[3]));
+    __m256i bytes =
+        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     _mm256_storeu_si256((__m256i *)(void *)out->q, bytes);
 }
@@ -91,10 +89,10 @@ AVX2_INLINE __m256i broadcast_halves(const struct activation_block *a)
 /* Byte products that may be added in 16 bits. */
 AVX2_INLINE int products_16(enum tensor_type type)
 {
-    return type == TENSOR_Q8_0                                                      ? 1
-           : type == TENSOR_Q6_K                                                    ? 2
+    return type == TENSOR_Q8_0                                                 ? 1
+           : type == TENSOR_Q6_K                                               ? 2
            : type == TENSOR_Q5_0 || type == TENSOR_Q5_1 || type == TENSOR_Q5_K ? 4
-                                                                                    : 8;
+                                                                               : 8;
 }
 
 /* What the unsigned weights are larger by, times the sum of the activations. */
@@ -231,39 +229,38 @@ AVX2_INLINE const struct activation_block *vector_of(const struct product *produ
     return product->activations->block + (size_t)n * product->activations->blocks;
 }
 
-/* ---- few vectors ---- */
-
-AVX2_INLINE void direct(enum tensor_type type, const struct product *product, int32_t vector,
-                        int count)
+/* Fetch the next `bytes` of what will be read two bands from now.  A band's rows are one run of
+ * memory, so that every line is asked for once, and at least one band before its use. */
+AVX2_INLINE void prefetch(const char **ahead, size_t bytes)
 {
-    const struct activation_block *a[TILE];
-    size_t units = product->activations->blocks / (size_t)unit_blocks(type);
-    for (int n = 0; n < count; n++)
-        a[n] = vector_of(product, vector + n);
+    for (size_t line = 0; line < bytes; line += 64)
+        _mm_prefetch(*ahead + line, _MM_HINT_T0);
+    *ahead += bytes;
+}
+
+/* ---- one vector ---- */
+
+AVX2_INLINE void direct(enum tensor_type type, const struct product *product)
+{
+    const struct activation_block *a[TILE] = {vector_of(product, 0)};
+    size_t unit = (size_t)unit_blocks(type), units = product->activations->blocks / unit;
     for (int32_t row = product->row_begin; row < product->row_end; row += BAND) {
         const struct band band = band_of(product->matrix, row, product->row_end);
-        const char *ahead = (const char *)band.row[0] + PREFETCH_BYTES;
+        const char *ahead = (const char *)band.row[0] + 2 * BAND * product->matrix->row_bytes;
         __m256 f[TILE][PANEL_BANDS];
-#pragma GCC unroll 4
-        for (int n = 0; n < count; n++)
-            f[n][0] = _mm256_setzero_ps();
-        for (size_t unit = 0; unit < units; unit++) {
+        f[0][0] = _mm256_setzero_ps();
+        for (size_t i = 0; i < units; i++) {
             struct block block[UNIT_BLOCKS_MAX];
-            for (size_t line = 0; line < unit_bytes(type) * BAND; line += 64)
-                _mm_prefetch(ahead + line, _MM_HINT_T0);
-            ahead += unit_bytes(type) * BAND;
-            unpack(type, &band, unit * unit_bytes(type), block, 1);
-            for (int b = 0; b < unit_blocks(type); b++)
-                multiply_block(type, block + b, 1, a,
-                               unit * (size_t)unit_blocks(type) + (size_t)b, count, f);
+            prefetch(&ahead, unit_bytes(type) * BAND);
+            unpack(type, &band, i * unit_bytes(type), block, 1);
+            for (size_t b = 0; b < unit; b++)
+                multiply_block(type, block + b, 1, a, i * unit + b, 1, f);
         }
-        for (int n = 0; n < count; n++)
-            store_rows(product->y + (size_t)(vector + n) * product->y_stride + row, f[n][0],
-                       product->row_end - row);
+        store_rows(product->y + row, f[0][0], product->row_end - row);
     }
 }
 
-/* ---- many vectors ---- */
+/* ---- several vectors ---- */
 
 /* Blocks first..first+blocks-1 of the panel's two bands times `count` vectors. */
 AVX2_INLINE void tile(enum tensor_type type, const struct product *product,
@@ -289,27 +286,40 @@ AVX2_INLINE void tile(enum tensor_type type, const struct product *product,
             store_rows(y[n] + r * BAND, f[n][r], product->row_end - row - r * BAND);
 }
 
+AVX2_INLINE void tiles(enum tensor_type type, const struct product *product,
+                       const struct block *panel, size_t first, size_t blocks, int32_t row)
+{
+    int32_t n = 0, left = product->activations->count;
+    for (; left >= TILE; left -= TILE, n += TILE)
+        tile(type, product, panel, first, blocks, row, n, TILE);
+    if (left == 3)
+        tile(type, product, panel, first, blocks, row, n, 3);
+    else if (left == 2)
+        tile(type, product, panel, first, blocks, row, n, 2);
+    else if (left == 1)
+        tile(type, product, panel, first, blocks, row, n, 1);
+}
+
 AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
 {
     struct block panel[PANEL_BLOCKS * PANEL_BANDS];
     size_t blocks = product->activations->blocks, unit = (size_t)unit_blocks(type);
-    int32_t count = product->activations->count;
     for (int32_t row = product->row_begin; row < product->row_end; row += MATRIX_GRAIN) {
         const struct band bands[PANEL_BANDS] = {
             band_of(product->matrix, row, product->row_end),
             band_of(product->matrix, row + BAND, product->row_end),
         };
+        const char *ahead =
+            (const char *)bands[0].row[0] + MATRIX_GRAIN * product->matrix->row_bytes;
         for (size_t first = 0; first < blocks; first += PANEL_BLOCKS) {
-            size_t left = blocks - first < PANEL_BLOCKS ? blocks - first : PANEL_BLOCKS;
-            for (size_t b = 0; b < left; b += unit)
+            size_t size = blocks - first < PANEL_BLOCKS ? blocks - first : PANEL_BLOCKS;
+            for (size_t b = 0; b < size; b += unit) {
+                prefetch(&ahead, unit_bytes(type) * MATRIX_GRAIN);
                 for (int r = 0; r < PANEL_BANDS; r++)
                     unpack(type, bands + r, (first + b) / unit * unit_bytes(type),
                            panel + b * PANEL_BANDS + r, PANEL_BANDS);
-            int32_t n = 0;
-            for (; n + TILE <= count; n += TILE)
-                tile(type, product, panel, first, left, row, n, TILE);
-            for (; n < count; n++)
-                tile(type, product, panel, first, left, row, n, 1);
+            }
+            tiles(type, product, panel, first, size, row);
         }
     }
 }
@@ -318,17 +328,10 @@ AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
 
 AVX2_INLINE void multiply_type(enum tensor_type type, const struct product *product)
 {
-    int32_t count = product->activations->count;
-    if (count > DIRECT_VECTORS)
+    if (product->activations->count == 1)
+        direct(type, product);
+    else
         panels(type, product);
-    else if (count == 1)
-        direct(type, product, 0, 1);
-    else if (count == 2)
-        direct(type, product, 0, 2);
-    else if (count == 3)
-        direct(type, product, 0, 3);
-    else if (count == 4)
-        direct(type, product, 0, 4);
 }
 
 static void multiply_q4_0(const struct product *product)

@@ -26,11 +26,11 @@ struct band {
 
 /* 32 weights of each of eight rows. */
 struct block {
-    __m256i u[GROUPS];  /* unsigned with the format's offset in; signed for Q8_0 */
+    __m256i u[GROUPS]; /* unsigned with the format's offset in; signed for Q8_0 */
     __m256 scale;
     __m256 minimum;
-    __m256i part[2];    /* Q6_K: int16 scale of 16 weights, twice in each lane */
-    __m256i parts;      /* Q6_K: both scales in each lane */
+    __m256i part[2]; /* Q6_K: int16 scale of 16 weights, twice in each lane */
+    __m256i parts;   /* Q6_K: both scales in each lane */
 };
 
 AVX2_INLINE __m256i bytes_of(int value)
@@ -102,8 +102,8 @@ AVX2_INLINE void unpack_nibbles(const struct band *band, size_t at, struct block
 AVX2_INLINE void merge_fifth_bits(__m256i word, struct block *out)
 {
     const __m256i keep = _mm256_set1_epi32(0x08040201);
-    const __m256i table = _mm256_setr_epi8(0, 16, 16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 16,
-                                           16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0);
+    const __m256i table = _mm256_setr_epi8(0, 16, 16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0,
+                                           16, 16, 0, 16, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0);
     const __m256i first = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0,
                                            0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
 #pragma GCC unroll 4
@@ -154,8 +154,8 @@ AVX2_INLINE void unpack_k_scales(const struct band *band, size_t at, struct bloc
     dmin = _mm256_xor_ps(dmin, _mm256_set1_ps(-0.0f));
     scale[0] = _mm256_and_si256(head[1], six);
     minimum[0] = _mm256_and_si256(head[2], six);
-    scale[1] = _mm256_or_si256(low_nibbles(head[3]),
-                               _mm256_and_si256(_mm256_srli_epi32(head[1], 2), top));
+    scale[1] =
+        _mm256_or_si256(low_nibbles(head[3]), _mm256_and_si256(_mm256_srli_epi32(head[1], 2), top));
     minimum[1] = _mm256_or_si256(high_nibbles(head[3]),
                                  _mm256_and_si256(_mm256_srli_epi32(head[2], 2), top));
 #pragma GCC unroll 8
@@ -207,8 +207,9 @@ AVX2_INLINE void unpack_k(enum tensor_type type, const struct band *band, size_t
 /* Sign-extended bytes `low` and `high` of each lane as its two int16. */
 AVX2_INLINE __m256i two_bytes(__m256i lanes, int low, int high)
 {
-    const __m256i first = _mm256_setr_epi8(-1, 0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12,
-                                           -1, 0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12);
+    const __m256i first =
+        _mm256_setr_epi8(-1, 0, -1, 0, -1, 4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12, -1, 0, -1, 0, -1,
+                         4, -1, 4, -1, 8, -1, 8, -1, 12, -1, 12);
     __m256i add = _mm256_set1_epi32(high << 24 | low << 8);
     return _mm256_srai_epi16(_mm256_shuffle_epi8(lanes, _mm256_or_si256(first, add)), 8);
 }
@@ -280,14 +281,35 @@ AVX2_INLINE size_t unit_bytes(enum tensor_type type)
                                  : 210;
 }
 
+/* The super-blocks are far larger than the registers: their code exists once, not inlined. */
+static __attribute__((noinline)) void unpack_super_q4_k(const struct band *band, size_t at,
+                                                        struct block *out, int stride)
+{
+    unpack_k(TENSOR_Q4_K, band, at, out, stride);
+}
+
+static __attribute__((noinline)) void unpack_super_q5_k(const struct band *band, size_t at,
+                                                        struct block *out, int stride)
+{
+    unpack_k(TENSOR_Q5_K, band, at, out, stride);
+}
+
+static __attribute__((noinline)) void unpack_super_q6_k(const struct band *band, size_t at,
+                                                        struct block *out, int stride)
+{
+    unpack_q6_k(band, at, out, stride);
+}
+
 /* The unit at byte `at` of the rows, to out[0], out[stride], ... */
 AVX2_INLINE void unpack(enum tensor_type type, const struct band *band, size_t at,
                         struct block *out, int stride)
 {
-    if (type == TENSOR_Q6_K)
-        unpack_q6_k(band, at, out, stride);
-    else if (is_k_type(type))
-        unpack_k(type, band, at, out, stride);
+    if (type == TENSOR_Q4_K)
+        unpack_super_q4_k(band, at, out, stride);
+    else if (type == TENSOR_Q5_K)
+        unpack_super_q5_k(band, at, out, stride);
+    else if (type == TENSOR_Q6_K)
+        unpack_super_q6_k(band, at, out, stride);
     else
         unpack_simple(type, band, at, out);
 }

@@ -5,7 +5,6 @@
 #include "math/quant.h"
 #include "math/table.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,10 +23,9 @@ int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, stru
                          (unsigned long long)shape[3], columns, rows);
     size_t row_bytes = (size_t)columns / format->block * format->block_bytes;
     if (tensor->bytes / row_bytes < (uint64_t)rows)
-        return error_set(error, ENOEXEC,
-                         "tensor %.*s holds %llu bytes, too few for the shape [%d, %d]",
-                         (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)tensor->bytes,
-                         columns, rows);
+        return error_set(
+            error, ENOEXEC, "tensor %.*s holds %llu bytes, too few for the shape [%d, %d]",
+            (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)tensor->bytes, columns, rows);
     *out = (struct matrix){tensor->type, tensor->data, row_bytes, rows, columns};
     return 0;
 }
@@ -57,9 +55,8 @@ int activations_open(int32_t count, int32_t width, struct activations **out)
     *out = NULL;
     if (!activations)
         return -ENOMEM;
-    activations->capacity = capacity(count, width);
     activations->block =
-        memory_try_aligned(activations->capacity, sizeof(struct activation_block));
+        memory_try_aligned(capacity(count, width), sizeof(struct activation_block));
     if (!activations->block) {
         free(activations);
         return -ENOMEM;
@@ -78,7 +75,6 @@ void activations_close(struct activations *activations)
 void activations_begin(struct activations *activations, const float *x, size_t stride,
                        int32_t count, int32_t width)
 {
-    assert(capacity(count, width) <= activations->capacity);
     activations->x = x;
     activations->stride = stride;
     activations->count = count;
@@ -89,7 +85,6 @@ void activations_begin(struct activations *activations, const float *x, size_t s
 void activations_quantise(const struct kernels *kernels, struct activations *activations,
                           int32_t begin, int32_t end)
 {
-    assert(activations->width % QUANT_BLOCK == 0);
     for (int32_t n = begin; n < end; n++)
         kernels->quantise(activations->block + (size_t)n * activations->blocks,
                           activations->x + (size_t)n * activations->stride, activations->width);
@@ -99,7 +94,6 @@ void matrix_multiply(const struct kernels *kernels, const struct matrix *matrix,
                      const struct activations *activations, float *y, size_t y_stride,
                      int32_t row_begin, int32_t row_end)
 {
-    assert(activations->width == matrix->columns && row_begin % MATRIX_GRAIN == 0);
     if (row_begin < row_end)
         kernels->multiply(matrix, activations, y, y_stride, row_begin, row_end);
 }

@@ -47,7 +47,8 @@ void activations_close(struct activations *activations);
 size_t activations_bytes(int32_t count, int32_t width); /* what open will allocate */
 
 /* Start a new set of `count` vectors of `width` floats, vector n at x + n * stride (kept by
- * reference: valid until the products are done).  By one thread, then a barrier. */
+ * reference: valid until the products are done).  They must fit in the room that was opened.  By
+ * one thread, then a barrier. */
 void activations_begin(struct activations *activations, const float *x, size_t stride,
                        int32_t count, int32_t width);
 
@@ -58,7 +59,7 @@ void activations_quantise(const struct kernels *kernels, struct activations *act
                           int32_t begin, int32_t end);
 
 /* Rows [row_begin, row_end) of the product with all vectors of the set; y[n * y_stride + row].
- * row_begin is a multiple of MATRIX_GRAIN. */
+ * row_begin is a multiple of MATRIX_GRAIN; the set's width is the matrix's columns. */
 void matrix_multiply(const struct kernels *kernels, const struct matrix *matrix,
                      const struct activations *activations, float *y, size_t y_stride,
                      int32_t row_begin, int32_t row_end);

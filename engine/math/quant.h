@@ -20,7 +20,7 @@
 enum { QUANT_BLOCK = 32, QUANT_PART = 16 };
 
 struct quant_block {
-    int8_t weight[QUANT_BLOCK]; /* with the format's offset taken off */
+    int8_t weight[QUANT_BLOCK];             /* with the format's offset taken off */
     int32_t part[QUANT_BLOCK / QUANT_PART]; /* Q6_K's integer scales of 16 weights; 1 elsewhere */
     float scale;
     float minimum; /* 0 where the format has none */
@@ -33,7 +33,8 @@ bool quant_is_block_type(enum tensor_type type);
 bool quant_has_minimum(enum tensor_type type);
 
 /* Unpack the 32 weights from 32 * block on, of a row that starts at `row`. */
-void quant_unpack(enum tensor_type type, const uint8_t *row, int32_t block, struct quant_block *out);
+void quant_unpack(enum tensor_type type, const uint8_t *row, int32_t block,
+                  struct quant_block *out);
 
 /* `count` weights, a multiple of the type's block, of any type. */
 void quant_dequantise(enum tensor_type type, const uint8_t *row, int32_t count, float *out);

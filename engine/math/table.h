@@ -22,8 +22,7 @@ struct activations {
     size_t stride;
     int32_t count;
     int32_t width;
-    size_t blocks;   /* of one vector; vector n at block + n * blocks */
-    size_t capacity; /* blocks of all vectors */
+    size_t blocks; /* of one vector; vector n at block + n * blocks */
     struct activation_block *block;
 };
 

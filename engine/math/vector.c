@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-void vector_rms_norm(const struct kernels *kernels, float *out, const float *x,
-                     const float *weight, int32_t width, float epsilon)
+void vector_rms_norm(const struct kernels *kernels, float *out, const float *x, const float *weight,
+                     int32_t width, float epsilon)
 {
     kernels->rms_norm(out, x, weight, width, epsilon);
 }

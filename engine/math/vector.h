@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 /* out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]   (Zhang and Sennrich 2019) */
-void vector_rms_norm(const struct kernels *kernels, float *out, const float *x,
-                     const float *weight, int32_t width, float epsilon);
+void vector_rms_norm(const struct kernels *kernels, float *out, const float *x, const float *weight,
+                     int32_t width, float epsilon);
 
 /* x[i] += y[i] */
 void vector_add(const struct kernels *kernels, float *x, const float *y, int32_t width);

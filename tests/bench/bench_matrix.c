@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/tensor.h"
 #include "base/threads.h"
-#include "math/matrix.h"
 #include "math/half.h"
+#include "math/matrix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,7 +115,8 @@ static void bench_shape(struct job *job, struct threads *threads, enum tensor_ty
             activations_quantise(job->kernels, job->activations, 0, counts[c]);
             measure(job, threads, team, &seconds, &ticks);
             if (counts[c] < 8)
-                printf("  N=%d %5.1f GB/s", counts[c], (double)(job->copies * bytes) / seconds / 1e9);
+                printf("  N=%d %5.1f GB/s", counts[c],
+                       (double)(job->copies * bytes) / seconds / 1e9);
             else
                 printf("  N=%d %4.1f", counts[c], work * (double)job->copies / ticks / team);
             fflush(stdout);

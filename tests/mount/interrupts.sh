@@ -79,7 +79,7 @@ writers_go_on() {
 
 models a
 mount_start echo_load_ms=300 echo_token_ms=6
-deterministic
+deterministic 400
 timeout_leaves_the_job
 control_c
 readers_do_not_block_others

@@ -1,0 +1,256 @@
+/* test_plan.c - the plan of a model against the memory that a busy one really holds. */
+#include "base/clock.h"
+#include "engine.h"
+#include "load/gguf.h"
+#include "math/attention.h"
+#include "tests/lib/tiny_model.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+static char tiny_path[] = "/tmp/test_plan.XXXXXX";
+
+static int save_tiny(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 1);
+    int descriptor = mkstemp(tiny_path);
+    return descriptor < 0 || close(descriptor) || tiny_model_save(&tiny, tiny_path);
+}
+
+static int remove_tiny(void **state)
+{
+    (void)state;
+    return unlink(tiny_path);
+}
+
+/* Anonymous memory of this process. */
+static uint64_t anonymous_bytes(void)
+{
+    char line[256];
+    unsigned long long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (!status)
+        return 0;
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "RssAnon: %llu", &kilobytes) == 1)
+            break;
+    fclose(status);
+    return kilobytes << 10;
+}
+
+/* A page is half prompt and half answer: the last prompt is read before the first answer ends. */
+enum { PROMPT_TOKENS = KV_PAGE_TOKENS / 2, ANSWER_TOKENS = KV_PAGE_TOKENS / 2 };
+
+/* What the children below count. */
+struct tally {
+    int ended;
+    int32_t prompt_tokens;
+};
+
+static void ignore_text(void *owner, uint64_t id, struct text text)
+{
+    (void)owner, (void)id, (void)text;
+}
+
+static void count_done(void *owner, uint64_t id, enum engine_finish finish,
+                       const struct engine_usage *usage, const struct error *error)
+{
+    struct tally *tally = owner;
+    (void)id, (void)error;
+    tally->ended += finish != ENGINE_FAILED;
+    tally->prompt_tokens = usage->prompt_tokens;
+}
+
+static void ignore_need(void *owner, uint64_t bytes)
+{
+    (void)owner, (void)bytes; /* what all need is granted; a request that waits doesn't end */
+}
+
+/* As many sequences at once as there may be, each of which fills one KV page, and every chunk full
+ * of prompts; no sampler parameter is off.  All scratch is touched. */
+static struct tally work_hard(struct engine *engine, const char *prompt)
+{
+    struct tally tally = {0};
+    const struct engine_sink sink = {&tally, NULL, ignore_text, count_done, ignore_need};
+    const struct chat_message message = {text_of("user"), text_of(prompt)};
+    const struct engine_request request = {.raw = true,
+                                           .messages = &message,
+                                           .message_count = 1,
+                                           .max_tokens = ANSWER_TOKENS,
+                                           .sampling = {0.1f, 0, 0.99f, 0.01f, 1.01f, 1}};
+    engine_grant(engine, ENGINE_SEQUENCES_MAX * engine_plan(engine)->kv_page_bytes);
+    for (uint64_t id = 0; id < ENGINE_SEQUENCES_MAX; id++)
+        if (engine_submit(engine, id, &request, NULL))
+            tally.ended -= 1000;
+    while (engine_step(engine, &sink))
+        ;
+    return tally;
+}
+
+/* In a process of its own, whose memory is the model's alone: 0, or which check failed. */
+static int measure(const char *path, const char *prompt, uint64_t slack_bytes)
+{
+    const struct engine_options options = {.threads = 2, .populate = true};
+    struct engine *engine;
+    if (engine_open(path, &options, &engine, NULL))
+        return 1;
+    struct tally tally = work_hard(engine, prompt);
+    if (tally.ended != ENGINE_SEQUENCES_MAX || tally.prompt_tokens != PROMPT_TOKENS)
+        return 2;
+    const struct engine_plan *plan = engine_plan(engine);
+    uint64_t held = anonymous_bytes() - ENGINE_SEQUENCES_MAX * plan->kv_page_bytes;
+    fprintf(stderr, "planned %llu KiB, held %llu KiB\n",
+            (unsigned long long)plan->fixed_bytes >> 10, (unsigned long long)held >> 10);
+    if (held > plan->fixed_bytes)
+        return 3;
+    bool honest = held + slack_bytes >= plan->fixed_bytes;
+    engine_close(engine);
+    return honest ? 0 : 4;
+}
+
+static void expect_honest_plan(const char *path, const char *prompt, uint64_t slack_bytes)
+{
+    int status = 0;
+    if (SANITIZED)
+        skip(); /* their own memory is larger than ours */
+    pid_t child = fork();
+    if (child == 0)
+        _exit(measure(path, prompt, slack_bytes));
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_tiny_model_holds_what_its_plan_says(void **state)
+{
+    (void)state;
+    char prompt[PROMPT_TOKENS + 1] = "";
+    for (size_t i = 0; i < sizeof prompt - 1; i++)
+        prompt[i] = (char)('a' + i * 7 % 26);
+    expect_honest_plan(tiny_path, prompt, 6 << 20);
+}
+
+static void a_real_model_holds_what_its_plan_says(void **state)
+{
+    (void)state;
+    const char *path = getenv("INFERFS_SMOLLM2");
+    char prompt[2 * PROMPT_TOKENS + 1] = "";
+    if (!path || access(path, R_OK))
+        skip();
+    for (size_t i = 0; i < sizeof prompt - 1; i += 2)
+        memcpy(prompt + i, " x", 3);
+    expect_honest_plan(path, prompt, 8 << 20);
+}
+
+static void the_description_is_json_with_the_plans_numbers(void **state)
+{
+    (void)state;
+    struct engine_plan plan;
+    struct engine *engine;
+    struct stat file;
+    char *line;
+    assert_int_equal(engine_inspect(tiny_path, &plan, &line, NULL), 0);
+    assert_null(strchr(line, '\n'));
+    json_t *json = json_loads(line, 0, NULL);
+    assert_non_null(json);
+    free(line);
+    assert_string_equal(json_string_value(json_object_get(json, "name")), "tiny");
+    assert_string_equal(json_string_value(json_object_get(json, "architecture")), "llama");
+    assert_string_equal(json_string_value(json_object_get(json, "quantisation")), "Q8_0");
+    assert_int_equal(json_integer_value(json_object_get(json, "context")), 512);
+    assert_int_equal(json_integer_value(json_object_get(json, "layers")), 2);
+    assert_int_equal(json_integer_value(json_object_get(json, "vocabulary")),
+                     TINY_MODEL_VOCABULARY);
+    assert_int_equal(json_integer_value(json_object_get(json, "fixed_bytes")), plan.fixed_bytes);
+    assert_int_equal(json_integer_value(json_object_get(json, "charge_bytes")), plan.charge_bytes);
+    assert_true(json_is_true(json_object_get(json, "chat"))); /* it has the turn tokens */
+    json_decref(json);
+
+    assert_int_equal(stat(tiny_path, &file), 0);
+    assert_int_equal(plan.weight_bytes, file.st_size);
+    assert_int_equal(plan.context, 512);
+    assert_int_equal(plan.charge_bytes, plan.weight_bytes + plan.fixed_bytes +
+                                            512 / KV_PAGE_TOKENS * plan.kv_page_bytes);
+    const struct engine_options options = {0};
+    assert_int_equal(engine_open(tiny_path, &options, &engine, NULL), 0);
+    assert_int_equal(engine_plan(engine)->fixed_bytes, plan.fixed_bytes);
+    assert_int_equal(engine_plan(engine)->charge_bytes, plan.charge_bytes);
+    engine_close(engine);
+}
+
+static void the_phases_of_loading_follow_each_other(void **state)
+{
+    (void)state;
+    const struct engine_options options = {.populate = true};
+    struct engine *engine;
+    int64_t before = clock_now_us();
+    assert_int_equal(engine_open(tiny_path, &options, &engine, NULL), 0);
+    const struct engine_loading *loading = engine_loading(engine);
+    assert_true(before <= loading->started_us && loading->started_us <= loading->opened_us);
+    assert_true(loading->opened_us <= loading->populated_us);
+    assert_true(loading->populated_us <= loading->configured_us);
+    assert_true(loading->configured_us <= loading->ready_us);
+    assert_true(loading->ready_us <= clock_now_us());
+    assert_int_equal(loading->loaded_bytes, engine_plan(engine)->weight_bytes);
+    assert_true(loading->cold_bytes <= loading->loaded_bytes);
+    engine_close(engine);
+}
+
+static void files_and_options_that_can_not_be_used_are_refused(void **state)
+{
+    (void)state;
+    struct engine_options options = {0};
+    struct engine *engine;
+    struct engine_plan plan;
+    struct error error;
+    char *line;
+    assert_int_equal(engine_open("/nonexistent", &options, &engine, &error), -ENOENT);
+    assert_int_equal(engine_inspect("/nonexistent", &plan, &line, &error), -ENOENT);
+    assert_int_equal(engine_open("/proc/self/exe", &options, &engine, &error), -ENOEXEC);
+    assert_int_equal(engine_inspect("/proc/self/exe", &plan, &line, &error), -ENOEXEC);
+    options.threads = 65;
+    assert_int_equal(engine_open(tiny_path, &options, &engine, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "65"));
+    options = (struct engine_options){.prefill_chunk = ENGINE_PREFILL_CHUNK_MAX + 1};
+    assert_int_equal(engine_open(tiny_path, &options, &engine, &error), -EINVAL);
+    options = (struct engine_options){.context = -1};
+    assert_int_equal(engine_open(tiny_path, &options, &engine, &error), -EINVAL);
+    options = (struct engine_options){.kernels = "abacus"};
+    assert_int_equal(engine_open(tiny_path, &options, &engine, &error), -EINVAL);
+    options = (struct engine_options){.context = 1 << 20}; /* more than the model has */
+    assert_int_equal(engine_open(tiny_path, &options, &engine, &error), 0);
+    assert_int_equal(engine_context(engine), 512);
+    engine_close(engine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tiny_model_holds_what_its_plan_says),
+        cmocka_unit_test(a_real_model_holds_what_its_plan_says),
+        cmocka_unit_test(the_description_is_json_with_the_plans_numbers),
+        cmocka_unit_test(the_phases_of_loading_follow_each_other),
+        cmocka_unit_test(files_and_options_that_can_not_be_used_are_refused),
+    };
+    return cmocka_run_group_tests(tests, save_tiny, remove_tiny);
+}

@@ -1,0 +1,162 @@
+/* test_vector.c - the vector functions: the same bits from every implementation, and the values
+ * of double arithmetic. */
+#include "math/half.h"
+#include "math/vector.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WIDTH_MAX = 600 };
+
+static const struct kernels *kernels_named(const char *name)
+{
+    const struct kernels *kernels;
+    return kernels_choose(name, &kernels, NULL) == 0 ? kernels : NULL;
+}
+
+static void fill(float *x, int count, float size, uint32_t seed)
+{
+    for (int i = 0; i < count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = ((float)(seed >> 8) / (float)(1 << 23) - 1.0f) * size;
+    }
+}
+
+static void every_width_gives_the_same_bits_from_all_kernels(void **state)
+{
+    (void)state;
+    const struct kernels *portable = kernels_named("portable"), *fast = kernels_named(NULL);
+    float x[WIDTH_MAX], y[WIDTH_MAX], a[WIDTH_MAX], b[WIDTH_MAX];
+    for (int width = 1; width <= WIDTH_MAX; width += width < 70 ? 1 : 53) {
+        size_t bytes = (size_t)width * sizeof *x;
+        fill(x, width, 30, (uint32_t)width);
+        fill(y, width, 2, (uint32_t)width + 1000);
+        vector_rms_norm(portable, a, x, y, width, 1e-5f);
+        vector_rms_norm(fast, b, x, y, width, 1e-5f);
+        assert_memory_equal(a, b, bytes);
+        memcpy(a, x, bytes);
+        memcpy(b, x, bytes);
+        vector_add(portable, a, y, width);
+        vector_add(fast, b, y, width);
+        assert_memory_equal(a, b, bytes);
+        vector_silu_multiply(portable, a, y, width);
+        vector_silu_multiply(fast, b, y, width);
+        assert_memory_equal(a, b, bytes);
+        assert_int_equal(vector_argmax(portable, a, width), vector_argmax(fast, a, width));
+    }
+}
+
+static void silu_is_within_3_ulp_and_flat_far_out(void **state)
+{
+    (void)state;
+    const struct kernels *kernels = kernels_named(NULL);
+    for (float x = -80; x < 80; x += 0.0137f) {
+        float gate = x, up = 1;
+        vector_silu_multiply(kernels, &gate, &up, 1);
+        double expected = (double)x / (1 + exp(-(double)x));
+        assert_true(fabs((double)gate - expected) <= fabs(expected) * 3 * 0x1p-23);
+    }
+    float gate[4] = {-1000, 1000, 0, NAN}, up[4] = {1, 1, 1, 1};
+    vector_silu_multiply(kernels, gate, up, 4);
+    assert_true(fabsf(gate[0]) < 1e-30f && gate[1] == 1000 && gate[2] == 0 && isnan(gate[3]));
+}
+
+static void rms_norm_agrees_with_double_arithmetic(void **state)
+{
+    (void)state;
+    float x[577], weight[577], out[577];
+    double sum = 0;
+    fill(x, 577, 3, 1);
+    fill(weight, 577, 2, 2);
+    for (int i = 0; i < 577; i++)
+        sum += (double)x[i] * (double)x[i];
+    vector_rms_norm(kernels_named(NULL), out, x, weight, 577, 1e-5f);
+    for (int i = 0; i < 577; i++) {
+        double expected = (double)x[i] / sqrt(sum / 577 + 1e-5) * (double)weight[i];
+        assert_true(fabs((double)out[i] - expected) <= fabs(expected) * 1e-6);
+    }
+}
+
+static void argmax_takes_the_first_of_equals_and_refuses_nan(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"portable", ""};
+    for (size_t k = 0; k < 2; k++) {
+        const struct kernels *kernels = kernels_named(names[k]);
+        float x[100];
+        fill(x, 100, 1, 3);
+        x[41] = x[57] = 2;
+        assert_int_equal(vector_argmax(kernels, x, 100), 41);
+        x[99] = 3;
+        assert_int_equal(vector_argmax(kernels, x, 100), 99);
+        x[7] = -INFINITY;
+        assert_int_equal(vector_argmax(kernels, x, 100), 99);
+        x[8] = INFINITY;
+        assert_int_equal(vector_argmax(kernels, x, 100), 8);
+        for (int i = 0; i < 100; i++) {
+            float before = x[i];
+            x[i] = NAN;
+            assert_int_equal(vector_argmax(kernels, x, 100), -1);
+            x[i] = before;
+        }
+        float none[3] = {-INFINITY, -INFINITY, -INFINITY}, zeros[2] = {-0.0f, 0.0f};
+        assert_int_equal(vector_argmax(kernels, none, 3), -1);
+        assert_int_equal(vector_argmax(kernels, zeros, 2), 0);
+        assert_int_equal(vector_argmax(kernels, none, 0), -1);
+    }
+}
+
+static void log_sum_exp_survives_large_values(void **state)
+{
+    (void)state;
+    float x[3] = {1000, 1000, -1e30f};
+    assert_float_equal(vector_log_sum_exp(x, 3), 1000 + log(2), 1e-9);
+    float one[1] = {-5};
+    assert_float_equal(vector_log_sum_exp(one, 1), -5, 1e-12);
+}
+
+static void rope_turns_pairs_and_keeps_their_length(void **state)
+{
+    (void)state;
+    float angles[8], head[10], turned[10], factors[4] = {1, 2, 4, 8};
+    rope_angles(angles, 5, 8, 10000, NULL);
+    for (int i = 0; i < 4; i++) {
+        double angle = 5 * pow(10000, -2.0 * i / 8);
+        assert_true(angles[2 * i] == (float)cos(angle) && angles[2 * i + 1] == (float)sin(angle));
+    }
+    for (int layout = 0; layout < 2; layout++) {
+        fill(head, 10, 1, 4);
+        memcpy(turned, head, sizeof head);
+        rope_apply(turned, angles, 8, layout == 1);
+        for (int i = 0; i < 4; i++) {
+            int first = layout ? 2 * i : i, second = layout ? 2 * i + 1 : i + 4;
+            float c = angles[2 * i], s = angles[2 * i + 1];
+            assert_float_equal(turned[first], head[first] * c - head[second] * s, 1e-6);
+            assert_float_equal(turned[second], head[first] * s + head[second] * c, 1e-6);
+        }
+        assert_memory_equal(turned + 8, head + 8, 2 * sizeof *head);
+    }
+    float divided[8];
+    rope_angles(divided, 5, 8, 10000, factors);
+    assert_true(divided[2] == (float)cos(5 * pow(10000, -0.25) / 2));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_width_gives_the_same_bits_from_all_kernels),
+        cmocka_unit_test(silu_is_within_3_ulp_and_flat_far_out),
+        cmocka_unit_test(rms_norm_agrees_with_double_arithmetic),
+        cmocka_unit_test(argmax_takes_the_first_of_equals_and_refuses_nan),
+        cmocka_unit_test(log_sum_exp_survives_large_values),
+        cmocka_unit_test(rope_turns_pairs_and_keeps_their_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
