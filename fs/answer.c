@@ -26,8 +26,8 @@ static struct handle *pending_prompt(const struct handle *reader, uint32_t *dist
     return best;
 }
 
-/* Bind the handle to its job.  Returns 0, -ENODATA when there is none, or -EAGAIN with the list to
- * wait on when its prompt is still being written. */
+/* Bind the handle to its job.  Returns 0, -ENODATA when there is none (-ESTALE: nor will there be),
+ * or -EAGAIN with the list to wait on when its prompt is still being written. */
 static int bind(struct handle *handle, struct park_list **list)
 {
     uint32_t job_distance = 0, prompt_distance = 0;
@@ -39,7 +39,7 @@ static int bind(struct handle *handle, struct park_list **list)
         return -EAGAIN;
     }
     if (!job)
-        return -ENODATA;
+        return handle->model->removed ? -ESTALE : -ENODATA;
     job_hold(job);
     handle->job = job;
     return 0;
@@ -101,24 +101,28 @@ static void output_read(struct handle *handle, fuse_req_t request, size_t size, 
     handle_read_text(request, buffer_text(&handle->job->answer), size, offset);
 }
 
-/* Exact when the answer is complete, 0 while it is not: a wrong size would cut copies of it.  fstat
- * comes without the handle, so the caller's own open file tells first which answer is meant. */
-static uint64_t answer_size(struct daemon *daemon, struct model *model,
+/* lseek comes with the handle, fstat without it: there the caller's own open file tells which answer
+ * is meant, and else what an open would choose now. */
+static const struct job *meant_job(const struct model *model, const struct handle *handle,
+                                   const struct fuse_ctx *caller)
+{
+    if (handle)
+        return handle->job;
+    for (const struct handle *at = model->handles; at; at = at->next)
+        if (at->job && caller->pid && at->opener == caller->pid && at->uid == caller->uid)
+            return at->job;
+    struct lineage lineage = {.count = 0};
+    uint32_t distance = 0;
+    if (model->newest && model->newest->older && !model->daemon->options.no_lineage)
+        lineage_take(caller->pid, &lineage);
+    return model_choose_job(model, caller->uid, &lineage, &distance);
+}
+
+/* Exact when the answer is complete, 0 while it is not: a wrong size would cut copies of it. */
+static uint64_t answer_size(struct model *model, const struct handle *handle,
                             const struct fuse_ctx *caller)
 {
-    const struct job *job = NULL;
-    for (const struct handle *at = model->handles; at; at = at->next)
-        if (at->job && caller->pid && at->opener == caller->pid && at->uid == caller->uid) {
-            job = at->job;
-            break;
-        }
-    if (!job) {
-        struct lineage lineage = {.count = 0};
-        uint32_t distance = 0;
-        if (model->newest && model->newest->older && !daemon->options.no_lineage)
-            lineage_take(caller->pid, &lineage);
-        job = model_choose_job(model, caller->uid, &lineage, &distance);
-    }
+    const struct job *job = meant_job(model, handle, caller);
     return job && job->state == JOB_DONE ? job->answer.length : 0;
 }
 
@@ -149,12 +153,12 @@ static bool stream_resume(struct park *park, struct park_list **list)
     struct handle *handle = park->handle;
     if (!handle->job) {
         int status = bind(handle, list);
+        if (status == -ENODATA)
+            *list = &handle->model->waiters;
+        if (status && status != -ESTALE && !handle->non_blocking)
+            return false;
         if (status) {
-            if (status == -ENODATA)
-                *list = &handle->model->waiters;
-            if (!handle->non_blocking)
-                return false;
-            fuse_reply_err(park->request, EAGAIN);
+            fuse_reply_err(park->request, status == -ESTALE ? ESTALE : EAGAIN);
             return true;
         }
     }
@@ -173,7 +177,7 @@ static bool stream_resume(struct park *park, struct park_list **list)
     } else if (handle->non_blocking) {
         fuse_reply_err(park->request, EAGAIN);
     } else {
-        *list = &handle->job->waiters;
+        *list = &handle->job->readers;
         return false;
     }
     return true;

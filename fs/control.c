@@ -46,20 +46,26 @@ static int post(struct model *model, enum pool_event_kind kind)
     return 0;
 }
 
-static int load(struct handle *handle, const char *argument)
+/* Post an event that has the model loaded. */
+static int bring(struct handle *handle, const char *argument, const char *reason,
+                 enum pool_event_kind kind)
 {
+    if (no_argument(argument))
+        return -EINVAL;
     if (handle->model->removed)
         return -ESTALE;
-    recorder_asked(handle->model, "load", clock_now_us());
-    return no_argument(argument) ? -EINVAL : post(handle->model, POOL_LOAD);
+    recorder_asked(handle->model, reason, clock_now_us());
+    return post(handle->model, kind);
+}
+
+static int load(struct handle *handle, const char *argument)
+{
+    return bring(handle, argument, "load", POOL_LOAD);
 }
 
 static int pin(struct handle *handle, const char *argument)
 {
-    if (handle->model->removed)
-        return -ESTALE;
-    recorder_asked(handle->model, "pin", clock_now_us());
-    return no_argument(argument) ? -EINVAL : post(handle->model, POOL_PIN);
+    return bring(handle, argument, "pin", POOL_PIN);
 }
 
 static int unload(struct handle *handle, const char *argument)

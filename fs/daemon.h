@@ -22,6 +22,7 @@ enum {
     DAEMON_JOBS_MAX = 4096,        /* not ended, all users: ENOSPC beyond it */
     DAEMON_JOBS_USER_MAX = 1024,   /* not ended, one user: EDQUOT beyond it */
     DAEMON_JOB_BUCKETS = 1024,
+    DAEMON_PROMPT_BYTES_MAX = 512 << 20, /* being written or queued, all users: ENOSPC beyond it */
 };
 
 struct dispatch;
@@ -37,6 +38,8 @@ struct daemon {
     struct fuse_session *session;
     struct parking parking;
     struct events events;
+    struct handle *handles; /* open on the root or one of its files */
+    uint64_t written_bytes; /* of all handles: not committed yet */
     struct model_totals totals;
     json_t *last_swap; /* NULL before the first */
     uint64_t swap_seq, job_seq;

@@ -58,6 +58,12 @@ void dispatch_post(struct daemon *daemon, const struct pool_event *event)
     dispatch->events[dispatch->count++] = *event;
 }
 
+void dispatch_request_ended(struct daemon *daemon, uint64_t model, uint64_t request)
+{
+    dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED, .model = model,
+                                               .request = request});
+}
+
 /* One sentence for whoever reads `error`. */
 static void explain(const struct pool_action *action, const struct model *model, char *out,
                     size_t size)
@@ -112,8 +118,11 @@ static void carry_out_request(struct daemon *daemon, struct model *model,
         refuse_load(daemon, model, why);
         return;
     }
-    if (!job)
-        return; /* its submitter dropped it meanwhile */
+    if (!job) { /* it was cancelled, and the pool did not know when it said this */
+        if (action->kind == POOL_RUN)
+            dispatch_request_ended(daemon, model->id, action->request);
+        return;
+    }
     if (action->kind == POOL_RUN) {
         residents_run(model, job);
     } else if (action->kind == POOL_CANCEL) {
@@ -141,13 +150,10 @@ static void carry_out(struct daemon *daemon, const struct pool_action *action)
     case POOL_RESERVED:
         recorder_decided(model);
         break;
-    case POOL_VICTIM: {
-        struct model *beneficiary = daemon_model(daemon, action->beneficiary);
+    case POOL_VICTIM:
+        model->leaving_for = action->beneficiary;
         events_add(&daemon->events, &daemon->parking, "evict", model->entry->name, NULL);
-        if (beneficiary)
-            recorder_victim(model, beneficiary);
         break;
-    }
     case POOL_DRAINED:
         recorder_drained(model);
         events_add(&daemon->events, &daemon->parking, "drain", model->entry->name, NULL);
@@ -185,15 +191,15 @@ static bool step(struct daemon *daemon, const struct pool_event *event)
     struct dispatch *dispatch = daemon->dispatch;
     struct pool_actions said = {0};
     int status = pool_step(daemon->pool, event, clock_now_us(), &said);
-    if (status == -EINVAL) {
-        log_write(LOG_DEBUG, "the pool has no use for event %d of model %llu", (int)event->kind,
-                  (unsigned long long)event->model);
-        return true;
-    }
     if (status && event->kind == POOL_REQUEST) {
         struct job *job = jobs_find(daemon, event->request);
         if (job)
-            jobs_fail(daemon, job, -status, "no memory for one more request");
+            jobs_fail(daemon, job, -status, "the request could not be queued");
+        return true;
+    }
+    if (status == -EINVAL) {
+        log_write(LOG_DEBUG, "the pool has no use for event %d of model %llu", (int)event->kind,
+                  (unsigned long long)event->model);
         return true;
     }
     if (status || memory_grow((void **)&dispatch->actions, &dispatch->action_capacity, said.count,

@@ -23,6 +23,9 @@ void dispatch_close(struct daemon *daemon);
  * order (SIGTERM's way), since the books would be wrong from here on. */
 void dispatch_post(struct daemon *daemon, const struct pool_event *event);
 
+/* Queue the answer to a POOL_RUN. */
+void dispatch_request_ended(struct daemon *daemon, uint64_t model, uint64_t request);
+
 /* Feed the pool all that was posted and carry out what it says. */
 void dispatch_run(struct daemon *daemon);
 

@@ -5,6 +5,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The list that the handle is in. */
+static struct handle **list_of(struct handle *handle)
+{
+    return handle->model ? &handle->model->handles : &handle->daemon->handles;
+}
+
+struct handle *handle_new(fuse_req_t request, struct model *model, enum node_kind kind,
+                          const struct fuse_file_info *file)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(request);
+    struct handle *handle = memory_try(1, sizeof *handle);
+    if (!handle)
+        return NULL;
+    *handle = (struct handle){
+        .daemon = fuse_req_userdata(request),
+        .model = model,
+        .kind = kind,
+        .uid = caller->uid,
+        .opener = caller->pid,
+        .non_blocking = (file->flags & O_NONBLOCK) != 0,
+        .text = buffer_new(HANDLE_TEXT_BYTES_MAX),
+        .written = buffer_new(HANDLE_WRITTEN_BYTES_MAX),
+    };
+    struct handle **first = list_of(handle);
+    handle->next = *first;
+    if (*first)
+        (*first)->previous = handle;
+    *first = handle;
+    return handle;
+}
+
 void handle_opened(struct handle *handle, fuse_req_t request, const struct fuse_file_info *file)
 {
     struct fuse_file_info reply = *file;
@@ -40,21 +71,26 @@ bool handle_is_owner(const struct handle *handle)
     return handle->uid == handle->daemon->uid || handle->uid == 0;
 }
 
+void handle_count_written(struct handle *handle)
+{
+    handle->daemon->written_bytes -= handle->counted_bytes;
+    handle->counted_bytes = handle->written.length;
+    handle->daemon->written_bytes += handle->counted_bytes;
+}
+
 void handle_free(struct handle *handle)
 {
-    struct model *model = handle->model;
-    if (model) {
-        if (handle->previous)
-            handle->previous->next = handle->next;
-        else if (model->handles == handle)
-            model->handles = handle->next;
-        if (handle->next)
-            handle->next->previous = handle->previous;
-    }
+    if (handle->previous)
+        handle->previous->next = handle->next;
+    else
+        *list_of(handle) = handle->next;
+    if (handle->next)
+        handle->next->previous = handle->previous;
     if (handle->job)
         job_release(handle->job);
     park_wake(&handle->daemon->parking, &handle->waiters);
     buffer_free(&handle->text);
     buffer_free(&handle->written);
+    handle_count_written(handle);
     free(handle);
 }

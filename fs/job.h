@@ -52,7 +52,8 @@ struct job {
     int64_t committed_us, run_us, first_byte_us, ended_us;
     int64_t worker_started_us, worker_first_us, worker_ended_us;
     struct loop_timer timeout;
-    struct park_list waiters;
+    struct park_list waiters; /* for its end */
+    struct park_list readers; /* for its next bytes, or its end */
 };
 
 /* A job of a committed prompt; takes the prompt's bytes out of *prompt.  Returns NULL without memory

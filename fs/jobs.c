@@ -23,7 +23,7 @@ struct job *jobs_find(const struct daemon *daemon, uint64_t id)
     return job;
 }
 
-int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid)
+int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid, size_t more_bytes)
 {
     if (daemon->stopping)
         return -ESHUTDOWN;
@@ -32,9 +32,14 @@ int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid
     if (daemon->jobs_active >= DAEMON_JOBS_MAX)
         return -ENOSPC;
     uint32_t own = 0;
+    uint64_t prompt_bytes = daemon->written_bytes + more_bytes;
     for (size_t i = 0; i < DAEMON_JOB_BUCKETS; i++)
-        for (const struct job *job = daemon->jobs[i]; job; job = job->next)
+        for (const struct job *job = daemon->jobs[i]; job; job = job->next) {
             own += job->uid == uid;
+            prompt_bytes += job->prompt.length;
+        }
+    if (prompt_bytes > DAEMON_PROMPT_BYTES_MAX)
+        return -ENOSPC;
     return own >= DAEMON_JOBS_USER_MAX ? -EDQUOT : 0;
 }
 
@@ -58,7 +63,7 @@ static json_t *job_event(const struct job *job)
 int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,
                 const struct lineage *writer, struct buffer *prompt)
 {
-    int status = jobs_admit(daemon, model, uid);
+    int status = jobs_admit(daemon, model, uid, 0);
     if (status)
         return status;
     struct job *job = job_new(++daemon->job_seq, &model->config, prompt);
@@ -78,7 +83,6 @@ int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,
     events_add(&daemon->events, &daemon->parking, "queued", model->entry->name, job_event(job));
     dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST, .model = model->id,
                                                .request = job->id});
-    park_wake(&daemon->parking, &model->waiters);
     return 0;
 }
 
@@ -114,6 +118,7 @@ static void end(struct daemon *daemon, struct job *job, enum job_state state, in
         json_object_set_new(event, "error", json_string(why));
     events_add(&daemon->events, &daemon->parking, events[state], model->entry->name, event);
     park_wake(&daemon->parking, &job->waiters);
+    park_wake(&daemon->parking, &job->readers);
     park_wake(&daemon->parking, &model->waiters);
     job_release(job);
 }
@@ -156,14 +161,14 @@ static void note_first_byte(struct daemon *daemon, struct job *job)
 
 void jobs_text(struct daemon *daemon, struct job *job, struct text text)
 {
-    if (text.length == 0)
+    if (text.length == 0 || job->cancel_asked)
         return;
     if (buffer_append_text(&job->answer, text)) {
         jobs_cancel(daemon, job, EFBIG, "the answer is too large to keep");
         return;
     }
     note_first_byte(daemon, job);
-    park_wake(&daemon->parking, &job->waiters);
+    park_wake(&daemon->parking, &job->readers);
 }
 
 void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_done *done)

@@ -2,7 +2,7 @@
  *
  * Promise:  each submitted job ends exactly once, and whoever waits for it is woken then.
  * Threads:  the loop's.
- * Limits:   DAEMON_JOBS_MAX, DAEMON_JOBS_USER_MAX.
+ * Limits:   DAEMON_JOBS_MAX, DAEMON_JOBS_USER_MAX, DAEMON_PROMPT_BYTES_MAX.
  */
 #ifndef FS_JOBS_H
 #define FS_JOBS_H
@@ -12,8 +12,9 @@
 
 struct protocol_done;
 
-/* May this user submit one more?  Returns 0, -ENOSPC, -EDQUOT, -ESHUTDOWN, or -ESTALE. */
-int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid);
+/* May this user submit one more, or write so many bytes more of one?  Returns 0, -ENOSPC, -EDQUOT,
+ * -ESHUTDOWN, or -ESTALE. */
+int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid, size_t more_bytes);
 
 /* Submit a prompt (its bytes are taken).  Returns 0, -ENOMEM, or what jobs_admit() says. */
 int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,

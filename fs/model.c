@@ -48,14 +48,6 @@ void model_free(struct model *model)
     free(model);
 }
 
-uint32_t model_active_jobs(const struct model *model)
-{
-    uint32_t count = 0;
-    for (const struct job *job = model->newest; job; job = job->older)
-        count += !job_ended(job);
-    return count;
-}
-
 /* Let the oldest ended answers go until the rest is within the limits. */
 static void trim(struct model *model)
 {
@@ -81,6 +73,7 @@ void model_add_job(struct model *model, struct job *job)
     if (model->newest)
         model->newest->newer = job;
     model->newest = job;
+    model->jobs_active++;
     model->totals.jobs++;
     clock_gettime(CLOCK_REALTIME, &model->submitted);
     model->used = model->submitted;
@@ -89,6 +82,7 @@ void model_add_job(struct model *model, struct job *job)
 
 void model_job_ended(struct model *model, struct job *job)
 {
+    model->jobs_active--;
     model->jobs_ended++;
     model->answer_bytes += job->answer.length;
     model->totals.errors += job->state == JOB_FAILED;

@@ -51,6 +51,7 @@ struct model {
     bool worker_stopping;  /* told to exit: its end is no failure */
     int threads;           /* that the worker was last told to use; 0: as started */
     struct worker *probe;  /* reads the plan; NULL when there is none */
+    bool probe_outdated;   /* what it says is of the past */
     bool plan_wanted;      /* the pool waits for it */
     bool planned;          /* plan_bytes and info hold for the present file */
     uint64_t plan_bytes;
@@ -65,11 +66,11 @@ struct model {
     uint64_t leaving_for;  /* the model that gets this one's room, 0 for none */
 
     struct job *newest;    /* its jobs, newest first */
-    uint32_t jobs_ended;
+    uint32_t jobs_active, jobs_ended; /* of them */
     uint64_t answer_bytes; /* of the ended ones */
     struct job *last_ended; /* a reference, NULL before the first */
     struct handle *handles; /* open on one of its files */
-    struct park_list waiters; /* for: no job running, a prompt's commit, the plan */
+    struct park_list waiters; /* for: no job running, a prompt's commit, the plan, its removal */
 
     struct model_totals totals;
     struct model_error errors[MODEL_ERRORS_KEPT];
@@ -80,9 +81,6 @@ struct model {
 /* Returns NULL without memory. */
 struct model *model_new(struct daemon *daemon, struct catalog_model *entry);
 void model_free(struct model *model);
-
-/* The counts of jobs that have not ended. */
-uint32_t model_active_jobs(const struct model *model);
 
 /* Put a new job at the head of the list; drop ended ones past the limits. */
 void model_add_job(struct model *model, struct job *job);

@@ -19,8 +19,6 @@
 enum {
     WRITE_BYTES_MAX = 128 << 10, /* of one WRITE: libfuse keeps a buffer of this size */
     STATFS_BLOCK_BYTES = 4096,
-    CONFIG_WRITTEN_BYTES_MAX = 2 << 20,
-    SNAPSHOT_BYTES_MAX = 64 << 20,
 };
 
 static struct daemon *daemon_of(fuse_req_t request)
@@ -78,9 +76,10 @@ static size_t weights_target(const struct daemon *daemon, const struct model *mo
     return (size_t)snprintf(out, size, "%s/%s", daemon->options.models_dir, model->entry->file);
 }
 
-static void fill_attributes(struct daemon *daemon, struct model *model, enum node_kind kind,
-                            const struct fuse_ctx *caller, struct stat *out)
+static void fill_attributes(fuse_req_t request, struct model *model, enum node_kind kind,
+                            const struct handle *handle, struct stat *out)
 {
+    struct daemon *daemon = daemon_of(request);
     const struct node_type *type = node_type(kind);
     *out = (struct stat){
         .st_ino = node_number(model ? model->id : 0, kind),
@@ -91,7 +90,7 @@ static void fill_attributes(struct daemon *daemon, struct model *model, enum nod
         .st_blksize = STATFS_BLOCK_BYTES,
     };
     if (type->operations && type->operations->size)
-        out->st_size = (off_t)type->operations->size(daemon, model, caller);
+        out->st_size = (off_t)type->operations->size(model, handle, fuse_req_ctx(request));
     else if (kind == NODE_WEIGHTS)
         out->st_size = (off_t)weights_target(daemon, model, NULL, 0);
     out->st_blocks = (out->st_size + 511) / 512;
@@ -116,22 +115,20 @@ static void operation_lookup(fuse_req_t request, fuse_ino_t parent, const char *
         return;
     }
     struct fuse_entry_param entry = {.ino = node_number(model ? model->id : 0, kind)};
-    fill_attributes(daemon, model, kind, fuse_req_ctx(request), &entry.attr);
+    fill_attributes(request, model, kind, NULL, &entry.attr);
     fuse_reply_entry(request, &entry);
 }
 
 static void operation_getattr(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
 {
-    (void)file;
-    struct daemon *daemon = daemon_of(request);
     struct model *model;
     struct stat attributes;
-    enum node_kind kind = find_node(daemon, number, &model);
+    enum node_kind kind = find_node(daemon_of(request), number, &model);
     if (kind == NODE_NONE) {
         fuse_reply_err(request, ESTALE);
         return;
     }
-    fill_attributes(daemon, model, kind, fuse_req_ctx(request), &attributes);
+    fill_attributes(request, model, kind, file ? handle_of(file) : NULL, &attributes);
     fuse_reply_attr(request, &attributes, 0);
 }
 
@@ -229,47 +226,44 @@ static void operation_opendir(fuse_req_t request, fuse_ino_t number, struct fuse
         fuse_reply_err(request, kind == NODE_NONE ? ESTALE : ENOTDIR);
         return;
     }
-    struct buffer *listing = memory_try(1, sizeof *listing);
-    int status = -ENOMEM;
-    if (listing) {
-        *listing = buffer_new(SNAPSHOT_BYTES_MAX);
-        status = list_directory(request, model, kind, listing);
-    }
-    file->fh = (uint64_t)(uintptr_t)listing;
-    if (!status && fuse_reply_open(request, file) == 0)
-        return;
-    if (listing)
-        buffer_free(listing);
-    free(listing);
-    if (status)
-        fuse_reply_err(request, -status);
+    struct handle *handle = handle_new(request, model, kind, file);
+    int status = handle ? list_directory(request, model, kind, &handle->text) : -ENOMEM;
+    if (!handle)
+        fuse_reply_err(request, ENOMEM);
+    else if (status)
+        handle_refused(handle, request, -status);
+    else
+        handle_opened(handle, request, file);
+}
+
+/* Where the entry after the one at `position` begins: struct fuse_dirent.off. */
+static size_t next_entry(const struct buffer *listing, size_t position)
+{
+    uint64_t next;
+    memcpy(&next, listing->bytes + position + sizeof(uint64_t), sizeof next);
+    return (size_t)next;
 }
 
 static void operation_readdir(fuse_req_t request, fuse_ino_t number, size_t size, off_t offset,
                               struct fuse_file_info *file)
 {
     (void)number;
-    const struct buffer *listing = (const struct buffer *)(uintptr_t)file->fh;
-    size_t at = offset < 0 || (size_t)offset > listing->length ? listing->length : (size_t)offset;
-    size_t end = at;
-    /* Whole entries only: each begins with its own position's successor (struct fuse_dirent.off). */
-    while (end < listing->length) {
-        uint64_t next;
-        memcpy(&next, listing->bytes + end + sizeof(uint64_t), sizeof next);
-        if (next - at > size)
-            break;
-        end = (size_t)next;
-    }
-    fuse_reply_buf(request, listing->bytes + at, end - at);
+    const struct buffer *listing = &handle_of(file)->text;
+    size_t start = 0;
+    /* seekdir() may name any position: the first entry from there on. */
+    while (start < listing->length && start < (uint64_t)offset)
+        start = next_entry(listing, start);
+    size_t end = start;
+    while (end < listing->length && next_entry(listing, end) - start <= size)
+        end = next_entry(listing, end);
+    fuse_reply_buf(request, listing->bytes + start, end - start);
 }
 
 static void operation_releasedir(fuse_req_t request, fuse_ino_t number,
                                  struct fuse_file_info *file)
 {
     (void)number;
-    struct buffer *listing = (struct buffer *)(uintptr_t)file->fh;
-    buffer_free(listing);
-    free(listing);
+    handle_free(handle_of(file));
     fuse_reply_err(request, 0);
 }
 
@@ -281,32 +275,6 @@ static bool may_open(const struct node_type *type, int flags)
     int access = flags & O_ACCMODE;
     bool reads = access != O_WRONLY, writes = access != O_RDONLY;
     return (!reads || (type->mode & 0444)) && (!writes || (type->mode & 0222));
-}
-
-static struct handle *new_handle(fuse_req_t request, struct model *model, enum node_kind kind,
-                                 const struct fuse_file_info *file)
-{
-    const struct fuse_ctx *caller = fuse_req_ctx(request);
-    struct handle *handle = memory_try(1, sizeof *handle);
-    if (!handle)
-        return NULL;
-    *handle = (struct handle){
-        .daemon = daemon_of(request),
-        .model = model,
-        .kind = kind,
-        .uid = caller->uid,
-        .opener = caller->pid,
-        .non_blocking = (file->flags & O_NONBLOCK) != 0,
-        .text = buffer_new(SNAPSHOT_BYTES_MAX),
-        .written = buffer_new(CONFIG_WRITTEN_BYTES_MAX),
-    };
-    if (model) {
-        handle->next = model->handles;
-        if (model->handles)
-            model->handles->previous = handle;
-        model->handles = handle;
-    }
-    return handle;
 }
 
 static void operation_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
@@ -323,7 +291,7 @@ static void operation_open(fuse_req_t request, fuse_ino_t number, struct fuse_fi
         fuse_reply_err(request, EACCES);
         return;
     }
-    struct handle *handle = new_handle(request, model, kind, file);
+    struct handle *handle = handle_new(request, model, kind, file);
     if (handle)
         type->operations->open(handle, request, file);
     else
@@ -342,6 +310,16 @@ static void operation_read(fuse_req_t request, fuse_ino_t number, size_t size, o
         fuse_reply_err(request, EBADF);
 }
 
+/* Nothing that was written to it counts: a prompt without its middle is not what was meant. */
+static void poison(struct handle *handle, int code)
+{
+    handle->poison = code;
+    buffer_free(&handle->written);
+    park_wake(&handle->daemon->parking, &handle->waiters);
+    if (handle->model)
+        park_wake(&handle->daemon->parking, &handle->model->waiters);
+}
+
 static void operation_write(fuse_req_t request, fuse_ino_t number, const char *bytes, size_t size,
                             off_t offset, struct fuse_file_info *file)
 {
@@ -351,24 +329,31 @@ static void operation_write(fuse_req_t request, fuse_ino_t number, const char *b
     int status = handle->poison ? -handle->poison
                  : does->write  ? does->write(handle, (struct text){bytes, size})
                                 : -EBADF;
-    if (status) {
-        handle->poison = -status;
-        buffer_free(&handle->written);
-        park_wake(&handle->daemon->parking, &handle->waiters);
-        if (handle->model)
-            park_wake(&handle->daemon->parking, &handle->model->waiters);
+    if (status && does->commit) /* else each WRITE stands for itself: `ctl` */
+        poison(handle, -status);
+    handle_count_written(handle);
+    if (status)
         fuse_reply_err(request, -status);
-    } else {
+    else
         fuse_reply_write(request, size);
-    }
 }
 
 static int commit(struct handle *handle)
 {
     const struct file_operations *does = node_type(handle->kind)->operations;
-    if (handle->poison || !handle->written.length || !does->commit)
+    if (handle->poison || !does->commit)
         return 0;
-    return does->commit(handle);
+    int status = does->commit(handle);
+    handle->written.length = 0;
+    handle->replaces = false;
+    handle_count_written(handle);
+    return status;
+}
+
+/* A shell flushes a file that it opens for a command before anything is written. */
+static int commit_bytes(struct handle *handle)
+{
+    return handle->written.length ? commit(handle) : 0;
 }
 
 static void operation_flush(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
@@ -376,7 +361,7 @@ static void operation_flush(fuse_req_t request, fuse_ino_t number, struct fuse_f
     (void)number;
     struct handle *handle = handle_of(file);
     pid_t closer = fuse_req_ctx(request)->pid;
-    int status = closer && closer == handle->opener ? commit(handle) : 0;
+    int status = closer && closer == handle->opener ? commit_bytes(handle) : 0;
     fuse_reply_err(request, -status);
 }
 
@@ -384,14 +369,15 @@ static void operation_fsync(fuse_req_t request, fuse_ino_t number, int data_only
                             struct fuse_file_info *file)
 {
     (void)number, (void)data_only;
-    fuse_reply_err(request, -commit(handle_of(file)));
+    fuse_reply_err(request, -commit_bytes(handle_of(file)));
 }
 
 static void operation_release(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
 {
     (void)number;
     struct handle *handle = handle_of(file);
-    commit(handle);
+    if (handle->written.length || handle->replaces)
+        commit(handle);
     handle_free(handle);
     fuse_reply_err(request, 0);
 }

@@ -9,6 +9,7 @@
 #include "fs/jobs.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void prompt_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)
@@ -23,10 +24,22 @@ static void prompt_open(struct handle *handle, fuse_req_t request,
     handle_opened(handle, request, file);
 }
 
+/* Leave the reason of a refusal in `error`. */
+static int explain(struct handle *handle, int status)
+{
+    if (status == -EMSGSIZE)
+        model_set_error(handle->model, handle->uid, "the prompt is too long (-o max_prompt)");
+    else if (status)
+        model_set_error(handle->model, handle->uid, strerror(-status));
+    return status;
+}
+
 static int prompt_write(struct handle *handle, struct text bytes)
 {
-    int status = jobs_admit(handle->daemon, handle->model, handle->uid);
-    return status ? status : buffer_append_text(&handle->written, bytes);
+    int status = jobs_admit(handle->daemon, handle->model, handle->uid, bytes.length);
+    if (!status)
+        status = buffer_append_text(&handle->written, bytes);
+    return explain(handle, status);
 }
 
 /* A prompt's last newline belongs to `echo`, not to the question. */
@@ -47,9 +60,10 @@ static int prompt_commit(struct handle *handle)
                              &handle->written);
     if (status)
         handle->poison = -status;
-    handle->written.length = 0;
+    /* Submitted or not: nothing is being written any more. */
     park_wake(&handle->daemon->parking, &handle->waiters);
-    return status;
+    park_wake(&handle->daemon->parking, &model->waiters);
+    return explain(handle, status);
 }
 
 const struct file_operations prompt_operations = {

@@ -3,15 +3,33 @@
 
 #include "base/clock.h"
 
-#include <string.h>
+/* Does somebody wait for it already? */
+static bool is_awaited(const struct pool_view *view)
+{
+    switch (view->state) {
+    case POOL_PLANNING:
+    case POOL_WAITING:
+    case POOL_LOADING:
+        return true;
+    case POOL_DRAINING:
+    case POOL_UNLOADING:
+        return view->waiting > 0;
+    case POOL_COLD:
+    case POOL_FAILED:
+    case POOL_READY:
+    case POOL_BUSY:
+        break;
+    }
+    return false;
+}
 
 void recorder_asked(struct model *model, const char *reason, int64_t at_us)
 {
-    struct pool_view view;
-    bool known = pool_view(model->daemon->pool, model->id, &view);
-    bool resident = known && (view.state == POOL_READY || view.state == POOL_BUSY);
-    if (resident || model->asked_us)
-        return;
+    struct pool_view view = {.state = POOL_COLD};
+    pool_view(model->daemon->pool, model->id, &view);
+    bool resident = view.state == POOL_READY || view.state == POOL_BUSY;
+    if (resident || (model->asked_us && is_awaited(&view)))
+        return; /* else what was asked before was given up */
     model->asked_us = at_us;
     model->asked_reason = reason;
 }
@@ -27,21 +45,13 @@ void recorder_decided(struct model *model)
     model->swap.decided_us = now_us;
 }
 
-void recorder_victim(struct model *victim, struct model *beneficiary)
-{
-    struct pool_view view;
-    if (!beneficiary->swap.open || !pool_view(victim->daemon->pool, victim->id, &view))
-        return; /* the room is for a loaded model's KV pages: no swap */
-    victim->leaving_for = beneficiary->id;
-    swap_victim(&beneficiary->swap, victim->entry->name, view.charge_bytes);
-}
-
-/* The record that a victim's moments belong to, or NULL. */
+/* The record that a victim's moments belong to, or NULL: a loaded model that gets room for KV pages
+ * makes no swap. */
 static struct swap *beneficiary_swap(const struct model *victim)
 {
     struct model *model = victim->leaving_for ? daemon_model(victim->daemon, victim->leaving_for)
                                               : NULL;
-    return model && model->swap.open ? &model->swap : NULL;
+    return model && model->swap.open && !model->swap.started_us ? &model->swap : NULL;
 }
 
 void recorder_drained(struct model *victim)
@@ -61,18 +71,29 @@ void recorder_told(struct model *victim)
 void recorder_exited(struct model *victim)
 {
     struct swap *swap = beneficiary_swap(victim);
-    if (swap)
+    struct pool_view view = {.charge_bytes = 0};
+    if (swap) {
         swap->exited_us = clock_now_us();
+        if (!swap->told_us) /* it died before it was told to leave */
+            swap->drained_us = swap->told_us = swap->exited_us;
+        pool_view(victim->daemon->pool, victim->id, &view);
+        swap_victim(swap, victim->entry->name, view.charge_bytes);
+    }
     victim->leaving_for = 0;
 }
 
 void recorder_started(struct model *model)
 {
-    if (!model->swap.open)
+    struct swap *swap = &model->swap;
+    if (!swap->open)
         recorder_decided(model);
-    model->swap.started_us = clock_now_us();
-    if (!model->swap.evicted_count) /* what it waited for were no victims of its own: the queue */
-        model->swap.decided_us = model->swap.started_us;
+    swap->started_us = clock_now_us();
+    if (!swap->evicted_count) { /* nobody has left for it: it waited for its turn in the queue */
+        swap->decided_us = swap->started_us;
+        swap->drained_us = swap->told_us = swap->exited_us = 0;
+    } else if (swap->exited_us < swap->told_us) { /* the last ones were not needed after all */
+        swap->exited_us = swap->started_us;
+    }
 }
 
 static void finish(struct model *model)
@@ -105,7 +126,7 @@ void recorder_ready(struct model *model, const struct protocol_ready *ready)
     swap->ready_us = clock_now_us();
     swap->loaded_bytes = ready->loaded_bytes;
     swap->cold_bytes = ready->cold_bytes;
-    if (strcmp(swap->reason, "request") != 0 && model_active_jobs(model) == 0)
+    if (model->jobs_active == 0)
         finish(model); /* nobody waits for a first token */
 }
 
@@ -119,12 +140,11 @@ void recorder_first_byte(struct model *model, int64_t at_us)
 
 void recorder_settled(struct model *model)
 {
-    if (model->swap.open && model->swap.ready_us && model_active_jobs(model) == 0)
+    if (model->swap.open && model->swap.ready_us && model->jobs_active == 0)
         finish(model);
 }
 
 void recorder_dropped(struct model *model)
 {
     swap_free(&model->swap);
-    model->asked_us = 0;
 }

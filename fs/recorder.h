@@ -8,14 +8,14 @@
 #include "engine/protocol.h"
 #include "fs/daemon.h"
 
-/* The model is wanted; counts when it is not in memory and nobody asked before. */
+/* The model is wanted; counts when it is not in memory and nobody else waits for it. */
 void recorder_asked(struct model *model, const char *reason, int64_t at_us);
 
-/* The pool has placed it; its victims follow. */
+/* The pool has placed it. */
 void recorder_decided(struct model *model);
-void recorder_victim(struct model *victim, struct model *beneficiary);
 
-/* A victim's moments. */
+/* A leaving model's moments; they count for the one in victim->leaving_for while that is not started
+ * yet.  It is among the evicted once it is gone: who is on the way out may yet be reprieved. */
 void recorder_drained(struct model *victim);
 void recorder_told(struct model *victim);
 void recorder_exited(struct model *victim);

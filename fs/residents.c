@@ -78,6 +78,8 @@ static void answer_plan(struct model *model)
 static void probe_message(void *owner, const struct protocol_message *message)
 {
     struct model *model = owner;
+    if (model->probe_outdated)
+        return;
     if (message->header.type == PROTOCOL_FAILED) {
         char text[MODEL_ERROR_BYTES];
         snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(message->failed.text));
@@ -96,6 +98,11 @@ static void probe_exited(void *owner, int code, const char *text)
     struct model *model = owner;
     worker_close(model->probe);
     model->probe = NULL;
+    if (model->probe_outdated) {
+        model->probe_outdated = false;
+        residents_inspect(model);
+        return;
+    }
     if (!model->planned && !model->failure_code)
         set_failure(model, code ? code : EIO, text[0] ? text : "the model could not be inspected");
     answer_plan(model);
@@ -123,17 +130,17 @@ void residents_plan(struct model *model)
     residents_inspect(model);
 }
 
-void residents_forget_plan(struct model *model)
+void residents_reload(struct model *model)
 {
     model->planned = false;
     free(model->info);
     model->info = NULL;
     set_failure(model, 0, "");
-    if (model->probe) { /* it reads the old file */
-        worker_close(model->probe);
-        model->probe = NULL;
-        residents_inspect(model);
+    if (model->probe) { /* it reads the old file; its end starts another one */
+        model->probe_outdated = true;
+        worker_kill(model->probe);
     }
+    post(model, POOL_MODEL_CHANGED, 0, 0);
 }
 
 /* --- a loaded model ------------------------------------------------------------------------- */
@@ -169,9 +176,7 @@ static void worker_message(void *owner, const struct protocol_message *message)
     case PROTOCOL_DONE:
         if (own_job) {
             jobs_done(daemon, job, &message->done);
-            dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED,
-                                                       .model = model->id,
-                                                       .request = message->header.request});
+            dispatch_request_ended(daemon, model->id, message->header.request);
         }
         residents_share_threads(daemon);
         break;
@@ -280,12 +285,11 @@ static int put_request(struct model *model, const struct job *job)
 
 void residents_run(struct model *model, struct job *job)
 {
+    uint64_t request = job->id;
     int status = model->worker ? put_request(model, job) : -EIO;
     if (status) {
         jobs_fail(model->daemon, job, -status, "the prompt could not be handed to the engine");
-        dispatch_post(model->daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED,
-                                                          .model = model->id,
-                                                          .request = job->id});
+        dispatch_request_ended(model->daemon, model->id, request);
         return;
     }
     worker_flush(model->worker);

@@ -19,8 +19,9 @@ void residents_plan(struct model *model);
 /* The same for a reader of `info`: wakes the model's waiters when it is there or has failed. */
 void residents_inspect(struct model *model);
 
-/* Another file stands under this name: forget what was read from the old one. */
-void residents_forget_plan(struct model *model);
+/* Another file stands under this name, or it is to be loaded otherwise: forget what was read, and
+ * have what is in memory replaced. */
+void residents_reload(struct model *model);
 
 void residents_start(struct model *model, uint64_t generation);
 void residents_stop(struct model *model, uint64_t generation);

@@ -32,11 +32,10 @@ static void model_added(void *owner, struct catalog_model *entry)
 
 static void model_changed(void *owner, struct catalog_model *entry)
 {
-    struct daemon *daemon = owner;
+    (void)owner;
     if (!entry->owner)
         return;
-    residents_forget_plan(entry->owner);
-    dispatch_post(daemon, &(struct pool_event){.kind = POOL_MODEL_CHANGED, .model = entry->id});
+    residents_reload(entry->owner);
 }
 
 static void model_removed(void *owner, struct catalog_model *entry)
@@ -48,6 +47,7 @@ static void model_removed(void *owner, struct catalog_model *entry)
     model->removed = true;
     model->next_removed = daemon->removed;
     daemon->removed = model;
+    park_wake(&daemon->parking, &model->waiters);
     dispatch_post(daemon, &(struct pool_event){.kind = POOL_MODEL_REMOVED, .model = entry->id});
 }
 
@@ -57,9 +57,8 @@ static void forget_removed(struct daemon *daemon)
     for (struct model **at = &daemon->removed; *at;) {
         struct model *model = *at;
         struct pool_view view;
-        park_wake(&daemon->parking, &model->waiters);
-        if (model->handles || model->worker || model->probe || model_active_jobs(model) ||
-            model->waiters.first || pool_view(daemon->pool, model->id, &view)) {
+        if (model->handles || model->worker || model->probe || model->jobs_active ||
+            pool_view(daemon->pool, model->id, &view)) {
             at = &model->next_removed;
             continue;
         }
@@ -163,6 +162,13 @@ static int open_parts(struct server *server, int models_fd)
 
 /* --- the end ---------------------------------------------------------------------------------------- */
 
+static void refuse_waiters(struct daemon *daemon, struct model *model)
+{
+    park_refuse(&daemon->parking, &model->waiters, ESHUTDOWN);
+    for (struct handle *at = model->handles; at; at = at->next)
+        park_refuse(&daemon->parking, &at->waiters, ESHUTDOWN);
+}
+
 /* Everybody who waits gets an answer before the mount goes. */
 static void answer_all(struct daemon *daemon)
 {
@@ -173,14 +179,11 @@ static void answer_all(struct daemon *daemon)
     park_run(&daemon->parking);
     daemon->parking.closed = true;
     park_refuse(&daemon->parking, &daemon->events.waiters, ESHUTDOWN);
-    for (size_t i = 0; i < catalog_count(daemon->catalog); i++) {
-        struct model *model = catalog_at(daemon->catalog, i)->owner;
-        park_refuse(&daemon->parking, &model->waiters, ESHUTDOWN);
-        for (struct handle *at = model->handles; at; at = at->next)
-            park_refuse(&daemon->parking, &at->waiters, ESHUTDOWN);
-    }
+    for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
+        if (catalog_at(daemon->catalog, i)->owner)
+            refuse_waiters(daemon, catalog_at(daemon->catalog, i)->owner);
     for (struct model *model = daemon->removed; model; model = model->next_removed)
-        park_refuse(&daemon->parking, &model->waiters, ESHUTDOWN);
+        refuse_waiters(daemon, model);
 }
 
 /* The kernel sends no RELEASE for a mount that is gone. */
@@ -196,7 +199,8 @@ static void close_parts(struct server *server)
     struct daemon *daemon = server->daemon;
     if (daemon->catalog) {
         for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
-            free_model(catalog_at(daemon->catalog, i)->owner);
+            if (catalog_at(daemon->catalog, i)->owner)
+                free_model(catalog_at(daemon->catalog, i)->owner);
         while (daemon->removed) {
             struct model *model = daemon->removed;
             daemon->removed = model->next_removed;
@@ -204,6 +208,8 @@ static void close_parts(struct server *server)
         }
         catalog_close(daemon->catalog);
     }
+    while (daemon->handles)
+        handle_free(daemon->handles);
     dispatch_close(daemon);
     pool_close(daemon->pool);
     events_free(&daemon->events);

@@ -37,7 +37,7 @@ struct swap {
 /* Begin a record; what *swap held is freed. */
 void swap_begin(struct swap *swap, const char *model, const char *reason, int64_t asked_us);
 
-/* A victim was chosen. */
+/* A victim is gone. */
 void swap_victim(struct swap *swap, const char *name, uint64_t charge_bytes);
 
 void swap_free(struct swap *swap);

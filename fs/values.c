@@ -5,6 +5,7 @@
  */
 #include "fs/dispatch.h"
 #include "fs/handle.h"
+#include "fs/residents.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,6 +28,8 @@ static void config_file_open(struct handle *handle, fuse_req_t request,
     int status = wants_to_write(file) && !handle_is_owner(handle) ? -EACCES : 0;
     if (!status)
         status = config_format(&handle->model->config, key_of(handle), &handle->text);
+    handle->replaces = wants_to_write(file) && (file->flags & O_TRUNC) &&
+                       config_is_multiline(key_of(handle));
     if (status)
         handle_refused(handle, request, -status);
     else
@@ -48,10 +51,12 @@ static int config_file_write(struct handle *handle, struct text bytes)
 static int config_file_commit(struct handle *handle)
 {
     struct error error = {0};
-    int status = config_set(&handle->model->config, key_of(handle),
-                            buffer_text(&handle->written), &error);
-    model_set_error(handle->model, handle->uid, status ? error.text : "");
-    handle->written.length = 0;
+    struct model *model = handle->model;
+    int32_t context = model->config.context;
+    int status = config_set(&model->config, key_of(handle), buffer_text(&handle->written), &error);
+    model_set_error(model, handle->uid, status ? error.text : "");
+    if (model->config.context != context) /* a worker is started with it */
+        residents_reload(model);
     return status;
 }
 
@@ -97,7 +102,6 @@ static int budget_commit(struct handle *handle)
 {
     struct pool_event event = {.kind = POOL_BUDGET};
     int status = written_budget(handle, &event.bytes);
-    handle->written.length = 0;
     if (!status)
         dispatch_post(handle->daemon, &event);
     return status;

@@ -46,7 +46,7 @@ static bool wait_resume(struct park *park, struct park_list **list)
 {
     struct handle *handle = park->handle;
     const struct model *model = handle->model;
-    if (model_active_jobs(model) || is_being_written(model))
+    if (model->jobs_active || is_being_written(model))
         return wait_for_model(park, list);
     const struct model_totals *totals = &model->totals;
     int status = buffer_printf(&handle->text,
@@ -73,11 +73,15 @@ static bool info_resume(struct park *park, struct park_list **list)
 {
     struct handle *handle = park->handle;
     struct model *model = handle->model;
-    if (!model->planned && model->probe)
+    if (!model->planned && !model->failure_code)
+        residents_inspect(model); /* nobody looks yet, or the file has changed since */
+    if (!model->planned && !model->failure_code)
         return wait_for_model(park, list);
-    int code = model->planned ? 0 : model->failure_code ? model->failure_code : EIO;
-    if (!code)
+    int code = model->failure_code;
+    if (model->planned)
         code = -buffer_printf(&handle->text, "%s\n", model->info);
+    else
+        model_set_error(model, handle->uid, model->failure);
     if (code)
         handle_refused(handle, park->request, code);
     else
@@ -88,9 +92,7 @@ static bool info_resume(struct park *park, struct park_list **list)
 static void info_open(struct handle *handle, fuse_req_t request, const struct fuse_file_info *file)
 {
     if (!handle->model->planned)
-        residents_inspect(handle->model);
-    if (!handle->model->planned && !handle->model->probe)
-        model_set_error(handle->model, handle->uid, handle->model->failure);
+        residents_inspect(handle->model); /* a failure is tried again */
     open_when(info_resume, handle, request, file);
 }
 

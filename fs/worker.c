@@ -7,7 +7,7 @@
 #include "fs/worker.h"
 
 #include "base/clock.h"
-#include "fs/spawn.h"
+#include "fs/launch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ struct worker {
     struct loop *loop;
     const struct worker_callbacks *callbacks;
     void *owner;
-    struct spawned process;
+    struct launched process;
     struct loop_watch pid_watch, socket_watch, error_watch;
     struct loop_timer overdue;
     struct buffer input;
@@ -77,7 +77,7 @@ int worker_start(struct loop *loop, const struct worker_options *options,
     worker->input = buffer_new(WORKER_INPUT_BYTES_MAX);
     worker->output = buffer_new(WORKER_QUEUE_BYTES_MAX);
     worker->errors = buffer_new(2 * WORKER_ERROR_BYTES_MAX);
-    int status = spawn_worker(options, &worker->process);
+    int status = launch_worker(options, &worker->process);
     if (!status)
         status = watch(worker);
     if (status) {
@@ -348,7 +348,7 @@ void worker_close(struct worker *worker)
     }
     if (worker->process.pid && !worker->exited)
         waitpid(worker->process.pid, NULL, 0);
-    spawn_close(&worker->process);
+    launch_close(&worker->process);
     buffer_free(&worker->input);
     buffer_free(&worker->output);
     buffer_free(&worker->errors);

@@ -127,14 +127,14 @@ main() {
     trap summary EXIT
     prepare
     [ $mode != long ] || export INFERFS_LONG=1
-    build build --buildtype=release
+    build build --buildtype=release -Dwerror=true
     run build unit
     run build mount
     if [ $mode != fast ]; then
         run build model
         run build golden --timeout-multiplier 2
         [ $mode != long ] || run build long
-        build build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined
+        build build-asan --buildtype=debugoptimized -Dwerror=true -Db_sanitize=address,undefined
         run build-asan unit
     fi
 }

@@ -114,6 +114,15 @@ LANES_INLINE struct lanes lanes_power_of_bits(struct lanes a)
                           _mm256_castsi256_ps(_mm256_add_epi32(high, one))};
 }
 
+/* The fixed tree: lane i with i + 8, then with i + 4, i + 2, i + 1. */
+LANES_INLINE float lanes_sum(struct lanes a)
+{
+    __m256 eight = _mm256_add_ps(a.low, a.high);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
 #else
 
 struct lanes {
@@ -237,6 +246,15 @@ LANES_INLINE struct lanes lanes_power_of_bits(struct lanes a)
     return a;
 }
 
+/* The fixed tree: lane i with i + 8, then with i + 4, i + 2, i + 1. */
+LANES_INLINE float lanes_sum(struct lanes a)
+{
+    for (int step = LANES / 2; step; step /= 2)
+        for (int i = 0; i < step; i++)
+            a.at[i] = a.at[i] + a.at[i + step];
+    return a.at[0];
+}
+
 #endif
 
 /* The first `count` lanes from memory, the others `fill`. */
@@ -259,17 +277,6 @@ LANES_INLINE void lanes_store_part(float *to, struct lanes a, int32_t count)
     }
     lanes_store(at, a);
     memcpy(to, at, (size_t)count * sizeof *to);
-}
-
-/* The fixed tree: lane i with i + 8, then with i + 4, i + 2, i + 1. */
-LANES_INLINE float lanes_sum(struct lanes a)
-{
-    float at[LANES];
-    lanes_store(at, a);
-    for (int step = LANES / 2; step; step /= 2)
-        for (int i = 0; i < step; i++)
-            at[i] = at[i] + at[i + step];
-    return at[0];
 }
 
 LANES_INLINE float lanes_largest(struct lanes a)

@@ -15,8 +15,8 @@ set -euo pipefail
 export LC_ALL=C
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-: "${INFERFS:=$project/build/fs/inferfs}"
-: "${INFERFS_ENGINE:=$project/build/engine/inferfs-engine}"
+: "${INFERFS:=$project/build/inferfs}"
+: "${INFERFS_ENGINE:=$project/build/inferfs-engine}"
 : "${INFERFS_LONG:=0}" "${INFERFS_NUMBERS:=0}"
 export INFERFS INFERFS_ENGINE
 PATH=$(dirname "$INFERFS_ENGINE"):$PATH # where the daemon finds it

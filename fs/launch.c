@@ -1,9 +1,9 @@
-/* spawn.c - see spawn.h.
+/* launch.c - see launch.h.
  *
  * posix_spawn() and not fork(): the daemon's page tables are not copied, and the error of a failed
  * exec comes back.
  */
-#include "fs/spawn.h"
+#include "fs/launch.h"
 
 #include "base/cpu.h"
 
@@ -158,7 +158,7 @@ static int spawn(pid_t *pid, char *const *arguments, char *const *environment,
 }
 
 static int start_process(const struct worker_options *options, const struct child_ends *child,
-                         struct spawned *out)
+                         struct launched *out)
 {
     struct arguments *arguments = memory_try(2, sizeof *arguments);
     if (!arguments)
@@ -202,7 +202,7 @@ static void close_fd(int *fd)
 }
 
 /* Our ends into *out, the child's into *child.  What was opened before a failure stays there. */
-static int open_ends(int model_fd, struct spawned *out, struct child_ends *child)
+static int open_ends(int model_fd, struct launched *out, struct child_ends *child)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
@@ -221,10 +221,10 @@ static int open_ends(int model_fd, struct spawned *out, struct child_ends *child
     return status ? status : raise_fd(&child->error);
 }
 
-int spawn_worker(const struct worker_options *options, struct spawned *out)
+int launch_worker(const struct worker_options *options, struct launched *out)
 {
     struct child_ends child = {-1, -1, -1};
-    *out = (struct spawned){.pid_fd = -1, .socket = -1, .error_fd = -1};
+    *out = (struct launched){.pid_fd = -1, .socket = -1, .error_fd = -1};
     int status = open_ends(options->model_fd, out, &child);
     if (!status)
         status = start_process(options, &child, out);
@@ -234,9 +234,9 @@ int spawn_worker(const struct worker_options *options, struct spawned *out)
     return status;
 }
 
-void spawn_close(struct spawned *spawned)
+void launch_close(struct launched *launched)
 {
-    close_fd(&spawned->pid_fd);
-    close_fd(&spawned->socket);
-    close_fd(&spawned->error_fd);
+    close_fd(&launched->pid_fd);
+    close_fd(&launched->socket);
+    close_fd(&launched->error_fd);
 }
