@@ -28,7 +28,7 @@ clean_up() {
 
 build() {
     [ -f build/build.ninja ] || meson setup build -Dwerror=false
-    ninja -C build fs/inferfs engine/inferfs-engine
+    ninja -C build inferfs inferfs-engine
 }
 
 # Show a command as a user would type it, then run it.

@@ -31,8 +31,7 @@ static struct handle *pending_prompt(const struct handle *reader, uint32_t *dist
 static int bind(struct handle *handle, struct park_list **list)
 {
     uint32_t job_distance = 0, prompt_distance = 0;
-    struct job *job =
-        model_choose_job(handle->model, handle->uid, &handle->reader, &job_distance);
+    struct job *job = model_choose_job(handle->model, handle->uid, &handle->reader, &job_distance);
     struct handle *prompt = pending_prompt(handle, &prompt_distance);
     if (prompt && (!job || prompt_distance <= job_distance)) {
         *list = &prompt->waiters;
@@ -88,8 +87,11 @@ static bool output_resume(struct park *park, struct park_list **list)
 static void output_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)
 {
-    struct park park = {.request = request, .resume = output_resume, .abandon = output_abandon,
-                        .handle = handle, .file = *file};
+    struct park park = {.request = request,
+                        .resume = output_resume,
+                        .abandon = output_abandon,
+                        .handle = handle,
+                        .file = *file};
     struct park_list *list = NULL;
     take_lineage(handle);
     if (!output_resume(&park, &list))
@@ -101,8 +103,8 @@ static void output_read(struct handle *handle, fuse_req_t request, size_t size, 
     handle_read_text(request, buffer_text(&handle->job->answer), size, offset);
 }
 
-/* lseek comes with the handle, fstat without it: there the caller's own open file tells which answer
- * is meant, and else what an open would choose now. */
+/* lseek comes with the handle, fstat without it: there the caller's own open file tells which
+ * answer is meant, and else what an open would choose now. */
 static const struct job *meant_job(const struct model *model, const struct handle *handle,
                                    const struct fuse_ctx *caller)
 {
@@ -185,8 +187,11 @@ static bool stream_resume(struct park *park, struct park_list **list)
 
 static void stream_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
 {
-    struct park park = {.request = request, .resume = stream_resume, .handle = handle,
-                        .size = size, .offset = offset};
+    struct park park = {.request = request,
+                        .resume = stream_resume,
+                        .handle = handle,
+                        .size = size,
+                        .offset = offset};
     struct park_list *list = NULL;
     if (!stream_resume(&park, &list))
         park_wait(&handle->daemon->parking, &park, list);

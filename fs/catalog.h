@@ -1,10 +1,11 @@
 /* catalog.h - the models folder, watched.
  *
- * Every regular file `NAME.gguf` directly in the folder is the model NAME; the parts of a split
- * file `NAME-00001-of-0000N.gguf`, once all are there, are one model NAME.  A model added, replaced
- * or removed is noticed without a restart (inotify), a file that somebody still writes is not a
- * model yet.  Of two that would be called the same, the file that comes first in order of names is
- * the model; one that would hide a file of the mount's root is not shown.
+ * Every regular file `NAME.gguf` directly in the folder is the model NAME, unless NAME begins with
+ * a dot; the parts of a split file `NAME-00001-of-0000N.gguf`, once all are there, are one model
+ * NAME. A model added, replaced or removed is noticed without a restart (inotify), a file that
+ * somebody still writes is not a model yet.  Of two that would be called the same, the file that
+ * comes first in order of names is the model; one that would hide a file of the mount's root is not
+ * shown.
  *
  * Owns:     the inotify descriptor and the list of models.
  * Promise:  no path leaves the folder (openat2 beneath it; symbolic links only when asked for); a

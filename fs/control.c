@@ -33,7 +33,8 @@ static void control_open(struct handle *handle, fuse_req_t request,
     handle_opened(handle, request, file);
 }
 
-/* --- the verbs --------------------------------------------------------------------------------- */
+/* --- the verbs ---------------------------------------------------------------------------------
+ */
 
 static int no_argument(const char *argument)
 {
@@ -144,7 +145,8 @@ static int root_unload(struct handle *handle, const char *argument)
     return entry ? post(entry->owner, POOL_UNLOAD) : -ENOENT;
 }
 
-/* --- lines --------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------------
+ */
 
 static int obey(struct handle *handle, const struct verb *verbs, struct text line)
 {
@@ -196,8 +198,8 @@ static int root_ctl_write(struct handle *handle, struct text bytes)
 static int model_ctl_write(struct handle *handle, struct text bytes)
 {
     static const struct verb verbs[] = {
-        {"load", load, true},   {"unload", unload, true},   {"pin", pin, true},
-        {"unpin", unpin, true}, {"cancel", cancel, false},  {NULL, NULL, false},
+        {"load", load, true},   {"unload", unload, true},  {"pin", pin, true},
+        {"unpin", unpin, true}, {"cancel", cancel, false}, {NULL, NULL, false},
     };
     int status = obey_lines(handle, verbs, bytes);
     if (status == -EINVAL)

@@ -19,10 +19,12 @@
 #include <time.h>
 
 enum {
-    DAEMON_JOBS_MAX = 4096,        /* not ended, all users: ENOSPC beyond it */
-    DAEMON_JOBS_USER_MAX = 1024,   /* not ended, one user: EDQUOT beyond it */
+    DAEMON_JOBS_MAX = 4096,      /* not ended, all users: ENOSPC beyond it */
+    DAEMON_JOBS_USER_MAX = 1024, /* not ended, one user: EDQUOT beyond it */
     DAEMON_JOB_BUCKETS = 1024,
-    DAEMON_PROMPT_BYTES_MAX = 512 << 20, /* being written or queued, all users: ENOSPC beyond it */
+    /* Being written or queued, all users: ENOSPC beyond it.  Less than WORKER_QUEUE_BYTES_MAX, so
+     * that all that waits for a model can be handed to it at once. */
+    DAEMON_PROMPT_BYTES_MAX = 96 << 20,
 };
 
 struct dispatch;

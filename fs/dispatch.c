@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "fs/jobs.h"
+#include "fs/jsontext.h"
 #include "fs/log.h"
 #include "fs/recorder.h"
 #include "fs/residents.h"
@@ -17,8 +18,8 @@ enum { EVENTS_MAX = 1 << 20 };
 struct dispatch {
     struct pool_event *events; /* [count], from `next` on not yet fed */
     size_t count, next, capacity;
-    struct pool_action *actions; /* a copy of one step's: carrying them out posts events, and a later
-                                  * step reuses the pool's array */
+    struct pool_action *actions; /* a copy of one step's: carrying them out posts events, and a
+                                  * later step reuses the pool's array */
     size_t action_capacity;
     bool running;
     struct loop_timer timer;
@@ -60,8 +61,8 @@ void dispatch_post(struct daemon *daemon, const struct pool_event *event)
 
 void dispatch_request_ended(struct daemon *daemon, uint64_t model, uint64_t request)
 {
-    dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST_ENDED, .model = model,
-                                               .request = request});
+    dispatch_post(daemon, &(struct pool_event){
+                              .kind = POOL_REQUEST_ENDED, .model = model, .request = request});
 }
 
 /* One sentence for whoever reads `error`. */
@@ -98,13 +99,14 @@ static void explain(const struct pool_action *action, const struct model *model,
     snprintf(out, size, "%s", strerror(action->code));
 }
 
-/* A load or pin that nobody waits for has failed: the mount's owner, who alone may ask for one, finds
- * the reason in `error`. */
+/* A load or pin that nobody waits for has failed: the mount's owner, who alone may ask for one,
+ * finds the reason in `error`. */
 static void refuse_load(struct daemon *daemon, struct model *model, const char *why)
 {
     model_set_error(model, daemon->uid, why);
-    events_add(&daemon->events, &daemon->parking, "error", model->entry->name,
-               json_pack("{s:s}", "error", why));
+    json_t *event = json_object();
+    json_object_set_new(event, "error", jsontext_new(why));
+    events_add(&daemon->events, &daemon->parking, "error", model->entry->name, event);
     recorder_dropped(model);
 }
 

@@ -18,9 +18,9 @@
 int dispatch_open(struct daemon *daemon);
 void dispatch_close(struct daemon *daemon);
 
-/* Queue an event for the pool.  It takes effect in dispatch_run(): at the latest after this round of
- * the loop.  Never fails: an event that can't be queued for want of memory ends the daemon's work in
- * order (SIGTERM's way), since the books would be wrong from here on. */
+/* Queue an event for the pool.  It takes effect in dispatch_run(): at the latest after this round
+ * of the loop.  Never fails: an event that can't be queued for want of memory ends the daemon's
+ * work in order (SIGTERM's way), since the books would be wrong from here on. */
 void dispatch_post(struct daemon *daemon, const struct pool_event *event);
 
 /* Queue the answer to a POOL_RUN. */

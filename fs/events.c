@@ -2,13 +2,14 @@
 #include "fs/events.h"
 
 #include "base/clock.h"
+#include "fs/jsontext.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-void events_add(struct events *events, struct parking *parking, const char *kind,
-                const char *model, json_t *more)
+void events_add(struct events *events, struct parking *parking, const char *kind, const char *model,
+                json_t *more)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -17,7 +18,7 @@ void events_add(struct events *events, struct parking *parking, const char *kind
     json_object_set_new(event, "t", json_real((double)now.tv_sec + (double)now.tv_nsec / 1e9));
     json_object_set_new(event, "mono_ms", json_real(clock_ms(clock_now_us())));
     if (model)
-        json_object_set_new(event, "model", json_string(model));
+        json_object_set_new(event, "model", jsontext_new(model));
     if (more)
         json_object_update(event, more);
     json_decref(more);

@@ -1,9 +1,8 @@
 /* events.h - the last things that happened, as JSON lines with a cursor per reader.
  *
  * Owns:     a ring of EVENTS_KEPT lines.
- * Promise:  a reader sees every line once and in order, or a line {"ev":"lost","n":...} in the place
- *           of those that were overwritten before it came: no silent gap.
- * Threads:  the loop's.
+ * Promise:  a reader sees every line once and in order, or a line {"ev":"lost","n":...} in the
+ * place of those that were overwritten before it came: no silent gap. Threads:  the loop's.
  */
 #ifndef FS_EVENTS_H
 #define FS_EVENTS_H
@@ -22,10 +21,10 @@ struct events {
     struct park_list waiters;
 };
 
-/* Add {"ev":kind, "t":..., "mono_ms":..., "model":name} plus the members of `more` (may be NULL; its
- * reference is taken).  `model` may be NULL. */
-void events_add(struct events *events, struct parking *parking, const char *kind,
-                const char *model, json_t *more);
+/* Add {"ev":kind, "t":..., "mono_ms":..., "model":name} plus the members of `more` (may be NULL;
+ * its reference is taken).  `model` may be NULL. */
+void events_add(struct events *events, struct parking *parking, const char *kind, const char *model,
+                json_t *more);
 
 /* Append to *out the lines from *cursor on that fit `size` bytes (at least one), and move the
  * cursor. */

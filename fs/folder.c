@@ -35,7 +35,8 @@ static uint32_t read_digits(const char *digits)
 bool folder_parse(char *file, struct folder_file *out)
 {
     size_t length = strlen(file);
-    if (length <= EXTENSION_BYTES || strcmp(file + length - EXTENSION_BYTES, EXTENSION) != 0)
+    if (file[0] == '.' || length <= EXTENSION_BYTES ||
+        strcmp(file + length - EXTENSION_BYTES, EXTENSION) != 0)
         return false;
     length -= EXTENSION_BYTES;
     *out = (struct folder_file){.file = file};
@@ -49,8 +50,7 @@ bool folder_parse(char *file, struct folder_file *out)
         }
     }
     out->name_length = length;
-    bool is_dots = length <= 2 && strncmp(file, "..", length) == 0;
-    return !is_dots;
+    return length > 0;
 }
 
 int folder_compare(const struct folder_file *a, const struct folder_file *b)

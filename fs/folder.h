@@ -33,8 +33,9 @@ struct folder_file {
     int64_t still_since_us; /* the catalog's: when it was first seen with this status */
 };
 
-/* Take a file's name apart.  False when it is no model's: no ".gguf" (in lower case), or nothing,
- * "." or ".." in front of it.  `out` borrows the name; its status is not set. */
+/* Take a file's name apart.  False when it is no model's: no ".gguf" (in lower case) after a
+ * name, or a name that begins with a dot (hidden, or a copy on its way).  `out` borrows the name;
+ * its status is not set. */
 bool folder_parse(char *file, struct folder_file *out);
 
 /* All regular files that are called like models, in order of names, parts before wholes, parts in

@@ -19,20 +19,20 @@ enum {
 
 struct handle {
     struct daemon *daemon;
-    struct model *model;      /* NULL for the root and its files */
+    struct model *model; /* NULL for the root and its files */
     enum node_kind kind;
     struct handle *previous, *next; /* its model's list, or the daemon's for the root's */
     uid_t uid;
-    pid_t opener;             /* the thread that opened it; 0 outside the daemon's pid namespace */
-    struct lineage reader;    /* its ancestry, where the kind needs it */
+    pid_t opener;          /* the thread that opened it; 0 outside the daemon's pid namespace */
+    struct lineage reader; /* its ancestry, where the kind needs it */
     bool non_blocking;
-    struct buffer text;       /* what is read: a snapshot, or the pending part of `events` */
-    struct buffer written;    /* what is not committed yet */
-    size_t counted_bytes;     /* ... of which the daemon's sum knows */
-    bool replaces;            /* a text that was opened with O_TRUNC: written or not, it is replaced */
-    int poison;               /* a positive errno once a WRITE was refused: nothing is committed */
-    struct job *job;          /* output, stream: the job that it is bound to (a reference) */
-    uint64_t cursor;          /* events */
+    struct buffer text;    /* what is read: a snapshot, or the pending part of `events` */
+    struct buffer written; /* what is not committed yet */
+    size_t counted_bytes;  /* ... of which the daemon's sum knows */
+    bool replaces;         /* a text that was opened with O_TRUNC: written or not, it is replaced */
+    int poison;            /* a positive errno once a WRITE was refused: nothing is committed */
+    struct job *job;       /* output, stream: the job that it is bound to (a reference) */
+    uint64_t cursor;       /* events */
     struct park_list waiters; /* of a prompt: readers that wait for its commit */
 };
 
@@ -71,12 +71,12 @@ void handle_count_written(struct handle *handle);
 void handle_free(struct handle *handle);
 
 /* The kinds, by the file that implements them. */
-extern const struct file_operations prompt_operations;                    /* prompt.c */
-extern const struct file_operations output_operations, stream_operations; /* answer.c */
-extern const struct file_operations wait_operations, events_operations;   /* waiting.c */
-extern const struct file_operations info_operations;                      /* waiting.c */
-extern const struct file_operations config_operations, budget_operations; /* values.c */
+extern const struct file_operations prompt_operations;                         /* prompt.c */
+extern const struct file_operations output_operations, stream_operations;      /* answer.c */
+extern const struct file_operations wait_operations, events_operations;        /* waiting.c */
+extern const struct file_operations info_operations;                           /* waiting.c */
+extern const struct file_operations config_operations, budget_operations;      /* values.c */
 extern const struct file_operations root_ctl_operations, model_ctl_operations; /* control.c */
-extern const struct file_operations snapshot_operations;                  /* snapshot.c */
+extern const struct file_operations snapshot_operations;                       /* snapshot.c */
 
 #endif

@@ -50,8 +50,7 @@ const char *job_state_name(enum job_state state)
     return names[state];
 }
 
-void job_end(struct job *job, enum job_state state, int code, const char *finish,
-             const char *error)
+void job_end(struct job *job, enum job_state state, int code, const char *finish, const char *error)
 {
     job->state = state;
     job->code = code;

@@ -42,13 +42,14 @@ struct job {
     struct config config;
     struct buffer prompt, answer;
     enum job_state state;
-    bool cancel_asked;         /* its end will be JOB_CANCELLED */
-    int cancel_code;           /* ECANCELED, or ETIMEDOUT */
-    int code;                  /* errno of a failed or cancelled one */
+    bool cancel_asked; /* its end will be JOB_CANCELLED */
+    int cancel_code;   /* ECANCELED, or ETIMEDOUT */
+    int code;          /* errno of a failed or cancelled one */
     char error[JOB_ERROR_BYTES];
-    char finish[16];           /* "stop", "length", "cancelled", "failed" */
+    char finish[16]; /* "stop", "length", "cancelled", "failed" */
     int32_t prompt_tokens, cached_tokens, completion_tokens;
-    /* CLOCK_MONOTONIC; 0 when it did not happen.  Of the worker: prefill began, token chosen, end. */
+    /* CLOCK_MONOTONIC; 0 when it did not happen.  Of the worker: prefill began, token chosen, end.
+     */
     int64_t committed_us, run_us, first_byte_us, ended_us;
     int64_t worker_started_us, worker_first_us, worker_ended_us;
     struct loop_timer timeout;
@@ -56,7 +57,8 @@ struct job {
     struct park_list readers; /* for its next bytes, or its end */
 };
 
-/* A job of a committed prompt; takes the prompt's bytes out of *prompt.  Returns NULL without memory
+/* A job of a committed prompt; takes the prompt's bytes out of *prompt.  Returns NULL without
+ * memory
  * (*prompt is then untouched). */
 struct job *job_new(uint64_t id, const struct config *config, struct buffer *prompt);
 

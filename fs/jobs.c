@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engine/protocol.h"
 #include "fs/dispatch.h"
+#include "fs/jsontext.h"
 #include "fs/log.h"
 #include "fs/recorder.h"
 
@@ -60,8 +61,8 @@ static json_t *job_event(const struct job *job)
     return event;
 }
 
-int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,
-                const struct lineage *writer, struct buffer *prompt)
+int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid, const struct lineage *writer,
+                struct buffer *prompt)
 {
     int status = jobs_admit(daemon, model, uid, 0);
     if (status)
@@ -81,8 +82,8 @@ int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,
                        job->committed_us + (int64_t)(job->config.timeout_s * 1e6), time_out, job);
     recorder_asked(model, "request", job->committed_us);
     events_add(&daemon->events, &daemon->parking, "queued", model->entry->name, job_event(job));
-    dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST, .model = model->id,
-                                               .request = job->id});
+    dispatch_post(
+        daemon, &(struct pool_event){.kind = POOL_REQUEST, .model = model->id, .request = job->id});
     return 0;
 }
 
@@ -98,9 +99,17 @@ static void remove_from_table(struct daemon *daemon, struct job *job)
 static void end(struct daemon *daemon, struct job *job, enum job_state state, int code,
                 const char *finish, const char *why)
 {
-    static const char *const events[] = {[JOB_DONE] = "done", [JOB_FAILED] = "error",
-                                         [JOB_CANCELLED] = "cancel"};
+    static const char *const events[] = {
+        [JOB_DONE] = "done", [JOB_FAILED] = "error", [JOB_CANCELLED] = "cancel"};
     struct model *model = job->model;
+    char reason[JOB_ERROR_BYTES];
+    if (job->cancel_asked) { /* whatever came of it meanwhile */
+        state = JOB_CANCELLED;
+        code = job->cancel_code;
+        finish = "cancelled";
+        snprintf(reason, sizeof reason, "%s", job->error);
+        why = reason;
+    }
     job_hold(job); /* the accounting may drop it from its model's list */
     loop_timer_clear(daemon->loop, &job->timeout);
     remove_from_table(daemon, job);
@@ -115,7 +124,7 @@ static void end(struct daemon *daemon, struct job *job, enum job_state state, in
     recorder_settled(model);
     json_t *event = job_event(job);
     if (code)
-        json_object_set_new(event, "error", json_string(why));
+        json_object_set_new(event, "error", jsontext_new(why));
     events_add(&daemon->events, &daemon->parking, events[state], model->entry->name, event);
     park_wake(&daemon->parking, &job->waiters);
     park_wake(&daemon->parking, &job->readers);
@@ -131,12 +140,10 @@ void jobs_cancel(struct daemon *daemon, struct job *job, int code, const char *w
     job->cancel_code = code;
     snprintf(job->error, sizeof job->error, "%s", why);
     dispatch_post(daemon, &(struct pool_event){.kind = POOL_REQUEST_DROPPED,
-                                               .model = job->model->id, .request = job->id});
-    if (job->state == JOB_QUEUED) {
-        char text[JOB_ERROR_BYTES];
-        snprintf(text, sizeof text, "%s", why);
-        end(daemon, job, JOB_CANCELLED, code, "cancelled", text);
-    }
+                                               .model = job->model->id,
+                                               .request = job->id});
+    if (job->state == JOB_QUEUED)
+        end(daemon, job, JOB_CANCELLED, code, "cancelled", why);
 }
 
 void jobs_started(struct daemon *daemon, struct job *job)
@@ -144,8 +151,7 @@ void jobs_started(struct daemon *daemon, struct job *job)
     job->state = JOB_RUNNING;
     job->run_us = clock_now_us();
     buffer_free(&job->prompt); /* the worker has it now */
-    events_add(&daemon->events, &daemon->parking, "start", job->model->entry->name,
-               job_event(job));
+    events_add(&daemon->events, &daemon->parking, "start", job->model->entry->name, job_event(job));
 }
 
 /* The first byte can be read from now on. */
@@ -185,9 +191,6 @@ void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_don
     if (done->code == 0) {
         note_first_byte(daemon, job); /* an empty answer is readable too */
         end(daemon, job, JOB_DONE, 0, finish, "");
-    } else if (job->cancel_asked) {
-        snprintf(text, sizeof text, "%s", job->error);
-        end(daemon, job, JOB_CANCELLED, job->cancel_code, "cancelled", text);
     } else {
         end(daemon, job, JOB_FAILED, done->code > 0 ? done->code : EIO, "failed",
             text[0] ? text : "the engine gave no reason");
@@ -196,11 +199,5 @@ void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_don
 
 void jobs_fail(struct daemon *daemon, struct job *job, int code, const char *why)
 {
-    if (job->cancel_asked) {
-        char text[JOB_ERROR_BYTES];
-        snprintf(text, sizeof text, "%s", job->error);
-        end(daemon, job, JOB_CANCELLED, job->cancel_code, "cancelled", text);
-    } else {
-        end(daemon, job, JOB_FAILED, code, "failed", why);
-    }
+    end(daemon, job, JOB_FAILED, code, "failed", why);
 }

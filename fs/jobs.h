@@ -14,11 +14,12 @@ struct protocol_done;
 
 /* May this user submit one more, or write so many bytes more of one?  Returns 0, -ENOSPC, -EDQUOT,
  * -ESHUTDOWN, or -ESTALE. */
-int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid, size_t more_bytes);
+int jobs_admit(const struct daemon *daemon, const struct model *model, uid_t uid,
+               size_t more_bytes);
 
 /* Submit a prompt (its bytes are taken).  Returns 0, -ENOMEM, or what jobs_admit() says. */
-int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid,
-                const struct lineage *writer, struct buffer *prompt);
+int jobs_submit(struct daemon *daemon, struct model *model, uid_t uid, const struct lineage *writer,
+                struct buffer *prompt);
 
 /* A job that has not ended, or NULL. */
 struct job *jobs_find(const struct daemon *daemon, uint64_t id);

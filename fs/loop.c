@@ -184,7 +184,6 @@ static void deliver(struct loop *loop, const struct epoll_event *event)
 int loop_run(struct loop *loop)
 {
     struct epoll_event events[EVENTS_PER_ROUND];
-    loop->stopped = false;
     while (!loop->stopped) {
         if (loop->after_round)
             loop->after_round(loop->after_round_owner);
@@ -197,6 +196,7 @@ int loop_run(struct loop *loop)
             deliver(loop, &events[i]);
         run_timers(loop);
     }
+    loop->stopped = false; /* it can be run again */
     return 0;
 }
 

@@ -23,7 +23,7 @@ enum {
     EXIT_RUNTIME = 7,
 };
 
-/* What the session needs besides the user's options. */
+/* What the session needs besides the user's options, which come later and win. */
 static int add_arguments(struct fuse_args *args, const struct options *options)
 {
     char source[4200];
@@ -31,7 +31,7 @@ static int add_arguments(struct fuse_args *args, const struct options *options)
     for (char *at = source + strlen("-ofsname="); *at && at < source + sizeof source; at++)
         if (*at == ',' && strcmp(at, ",subtype=inferfs") != 0)
             *at = '_'; /* a comma would end the option */
-    int status = fuse_opt_add_arg(args, source);
+    int status = fuse_opt_insert_arg(args, 1, source);
     if (!status && options->allow_other) /* or the kernel would check nothing at all */
         status = fuse_opt_add_arg(args, "-odefault_permissions");
     if (!status && options->debug)

@@ -2,10 +2,8 @@
  *
  * Owns:     the jobs that it keeps (its list holds one reference each), the worker processes, the
  *           settings.
- * Promise:  a model that was removed from the folder lives on until its jobs, handles and worker are
- *           gone.
- * Threads:  the loop's.
- * Limits:   MODEL_* below.
+ * Promise:  a model that was removed from the folder lives on until its jobs, handles and worker
+ * are gone. Threads:  the loop's. Limits:   MODEL_* below.
  */
 #ifndef FS_MODEL_H
 #define FS_MODEL_H
@@ -20,9 +18,9 @@ struct daemon;
 struct handle;
 
 enum {
-    MODEL_JOBS_KEPT = 256,              /* ended jobs whose answers can still be read */
+    MODEL_JOBS_KEPT = 256,               /* ended jobs whose answers can still be read */
     MODEL_ANSWERS_BYTES_KEPT = 64 << 20, /* ... and their bytes */
-    MODEL_ERRORS_KEPT = 16,             /* users whose last error is kept */
+    MODEL_ERRORS_KEPT = 16,              /* users whose last error is kept */
     MODEL_ERROR_BYTES = 256,
 };
 
@@ -48,28 +46,28 @@ struct model {
     struct worker *worker; /* of `generation`; NULL when there is none */
     uint64_t generation;
     bool worker_ready;
-    bool worker_stopping;  /* told to exit: its end is no failure */
-    int threads;           /* that the worker was last told to use; 0: as started */
-    struct worker *probe;  /* reads the plan; NULL when there is none */
-    bool probe_outdated;   /* what it says is of the past */
-    bool plan_wanted;      /* the pool waits for it */
-    bool planned;          /* plan_bytes and info hold for the present file */
+    bool worker_stopping; /* told to exit: its end is no failure */
+    int threads;          /* that the worker was last told to use; 0: as started */
+    struct worker *probe; /* reads the plan; NULL when there is none */
+    bool probe_outdated;  /* what it says is of the past */
+    bool plan_wanted;     /* the pool waits for it */
+    bool planned;         /* plan_bytes and info hold for the present file */
     uint64_t plan_bytes;
-    char *info;            /* one line of JSON */
-    int failure_code;      /* of the last plan, load or worker that failed; 0: none */
+    char *info;       /* one line of JSON */
+    int failure_code; /* of the last plan, load or worker that failed; 0: none */
     char failure[MODEL_ERROR_BYTES];
 
-    struct swap swap;      /* being recorded */
-    json_t *last_swap;     /* the last complete record, NULL before the first */
-    int64_t asked_us;      /* when the load that is coming was first asked for */
+    struct swap swap;  /* being recorded */
+    json_t *last_swap; /* the last complete record, NULL before the first */
+    int64_t asked_us;  /* when the load that is coming was first asked for */
     const char *asked_reason;
-    uint64_t leaving_for;  /* the model that gets this one's room, 0 for none */
+    uint64_t leaving_for; /* the model that gets this one's room, 0 for none */
 
-    struct job *newest;    /* its jobs, newest first */
+    struct job *newest;               /* its jobs, newest first */
     uint32_t jobs_active, jobs_ended; /* of them */
-    uint64_t answer_bytes; /* of the ended ones */
-    struct job *last_ended; /* a reference, NULL before the first */
-    struct handle *handles; /* open on one of its files */
+    uint64_t answer_bytes;            /* of the ended ones */
+    struct job *last_ended;           /* a reference, NULL before the first */
+    struct handle *handles;           /* open on one of its files */
     struct park_list waiters; /* for: no job running, a prompt's commit, the plan, its removal */
 
     struct model_totals totals;

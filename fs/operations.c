@@ -1,8 +1,8 @@
 /* operations.c - the kernel's requests: which node, may it, and then the node's own operations.
  *
- * All of them answer from memory.  What has to wait is parked by the node's operations (park.h), only
- * in OPEN and READ: a request that holds a lock of the kernel (LOOKUP, READDIR, WRITE) must never
- * wait.  Attributes are never cached by the kernel: sizes and models change by themselves.
+ * All of them answer from memory.  What has to wait is parked by the node's operations (park.h),
+ * only in OPEN and READ: a request that holds a lock of the kernel (LOOKUP, READDIR, WRITE) must
+ * never wait.  Attributes are never cached by the kernel: sizes and models change by themselves.
  */
 #include "fs/operations.h"
 
@@ -50,10 +50,11 @@ static void operation_init(void *userdata, struct fuse_conn_info *connection)
     connection->max_write = WRITE_BYTES_MAX;
 }
 
-/* --- attributes ----------------------------------------------------------------------------------- */
+/* --- attributes
+ * ----------------------------------------------------------------------------------- */
 
-static void fill_times(const struct daemon *daemon, const struct model *model,
-                       enum node_kind kind, struct stat *out)
+static void fill_times(const struct daemon *daemon, const struct model *model, enum node_kind kind,
+                       struct stat *out)
 {
     struct timespec at = daemon->started, used = daemon->started;
     if (model) {
@@ -177,18 +178,18 @@ static void operation_statfs(fuse_req_t request, fuse_ino_t number)
     fuse_reply_statfs(request, &answer);
 }
 
-/* --- directories ------------------------------------------------------------------------------------ */
+/* --- directories
+ * ------------------------------------------------------------------------------------ */
 
 static int add_name(fuse_req_t request, struct buffer *out, const char *name, uint64_t model,
                     enum node_kind kind)
 {
     size_t length = fuse_add_direntry(request, NULL, 0, name, NULL, 0);
-    struct stat attributes = {.st_ino = node_number(model, kind),
-                              .st_mode = node_type(kind)->mode};
+    struct stat attributes = {.st_ino = node_number(model, kind), .st_mode = node_type(kind)->mode};
     if (out->length + length > out->limit)
         return -ENOMEM;
-    int status = memory_grow((void **)&out->bytes, &out->capacity, out->length + length, 1,
-                             out->limit);
+    int status =
+        memory_grow((void **)&out->bytes, &out->capacity, out->length + length, 1, out->limit);
     if (status)
         return status;
     off_t next = (off_t)(out->length + length); /* an entry's position in this listing */
@@ -217,7 +218,8 @@ static int list_directory(fuse_req_t request, const struct model *model, enum no
     return status;
 }
 
-/* The listing is made at OPENDIR, so that a reader sees one moment however many READDIRs it takes. */
+/* The listing is made at OPENDIR, so that a reader sees one moment however many READDIRs it takes.
+ */
 static void operation_opendir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
 {
     struct model *model;
@@ -259,15 +261,15 @@ static void operation_readdir(fuse_req_t request, fuse_ino_t number, size_t size
     fuse_reply_buf(request, listing->bytes + start, end - start);
 }
 
-static void operation_releasedir(fuse_req_t request, fuse_ino_t number,
-                                 struct fuse_file_info *file)
+static void operation_releasedir(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
 {
     (void)number;
     handle_free(handle_of(file));
     fuse_reply_err(request, 0);
 }
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files
+ * -------------------------------------------------------------------------------------------- */
 
 /* Mode bits do not bind root, so the daemon looks too. */
 static bool may_open(const struct node_type *type, int flags)

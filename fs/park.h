@@ -1,8 +1,8 @@
 /* park.h - FUSE requests that wait for something, and how each of them ends.
  *
- * An open or read that can't be answered yet is parked on the wait list of what it waits for (a job,
- * a model, the events).  When that changes, everything on its list is tried again after the current
- * round of the loop.  Nothing of this blocks: a parked request costs one struct.
+ * An open or read that can't be answered yet is parked on the wait list of what it waits for (a
+ * job, a model, the events).  When that changes, everything on its list is tried again after the
+ * current round of the loop.  Nothing of this blocks: a parked request costs one struct.
  *
  * Owns:     struct park and, until it is answered, its fuse_req_t.
  * Promise:  every parked request is answered exactly once: by its `resume`, with EINTR soon after
@@ -41,13 +41,14 @@ typedef bool park_resume(struct park *park, struct park_list **list);
 struct park {
     fuse_req_t request;
     park_resume *resume;
-    void (*abandon)(struct park *park); /* before an answer that `resume` did not give; may be NULL */
+    void (*abandon)(
+        struct park *park); /* before an answer that `resume` did not give; may be NULL */
     struct handle *handle;
     struct fuse_file_info file; /* of an open */
     size_t size;                /* of a read */
     off_t offset;
     struct parking *parking;
-    struct park_list *list;     /* where it waits; NULL while ready */
+    struct park_list *list; /* where it waits; NULL while ready */
     struct park *previous, *next;
     bool interrupted;
 };

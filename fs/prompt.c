@@ -56,8 +56,7 @@ static int prompt_commit(struct handle *handle)
     if (!model->config.raw)
         strip_newline(&handle->written);
     if (handle->written.length)
-        status = jobs_submit(handle->daemon, model, handle->uid, &handle->reader,
-                             &handle->written);
+        status = jobs_submit(handle->daemon, model, handle->uid, &handle->reader, &handle->written);
     if (status)
         handle->poison = -status;
     /* Submitted or not: nothing is being written any more. */

@@ -49,8 +49,8 @@ void recorder_decided(struct model *model)
  * makes no swap. */
 static struct swap *beneficiary_swap(const struct model *victim)
 {
-    struct model *model = victim->leaving_for ? daemon_model(victim->daemon, victim->leaving_for)
-                                              : NULL;
+    struct model *model =
+        victim->leaving_for ? daemon_model(victim->daemon, victim->leaving_for) : NULL;
     return model && model->swap.open && !model->swap.started_us ? &model->swap : NULL;
 }
 

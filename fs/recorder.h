@@ -14,8 +14,9 @@ void recorder_asked(struct model *model, const char *reason, int64_t at_us);
 /* The pool has placed it. */
 void recorder_decided(struct model *model);
 
-/* A leaving model's moments; they count for the one in victim->leaving_for while that is not started
- * yet.  It is among the evicted once it is gone: who is on the way out may yet be reprieved. */
+/* A leaving model's moments; they count for the one in victim->leaving_for while that is not
+ * started yet.  It is among the evicted once it is gone: who is on the way out may yet be
+ * reprieved. */
 void recorder_drained(struct model *victim);
 void recorder_told(struct model *victim);
 void recorder_exited(struct model *victim);

@@ -17,8 +17,11 @@
 
 static void post(struct model *model, enum pool_event_kind kind, uint64_t bytes, int code)
 {
-    struct pool_event event = {.kind = kind, .model = model->id,
-                               .generation = model->generation, .bytes = bytes, .code = code};
+    struct pool_event event = {.kind = kind,
+                               .model = model->id,
+                               .generation = model->generation,
+                               .bytes = bytes,
+                               .code = code};
     dispatch_post(model->daemon, &event);
 }
 
@@ -205,8 +208,7 @@ static void worker_exited(void *owner, int code, const char *text)
     model->worker = NULL;
     model->worker_ready = false;
     recorder_exited(model);
-    events_add(&model->daemon->events, &model->daemon->parking, "unload", model->entry->name,
-               NULL);
+    events_add(&model->daemon->events, &model->daemon->parking, "unload", model->entry->name, NULL);
     if (model->worker_stopping) {
         set_failure(model, 0, "");
     } else if (!model->failure_code) {

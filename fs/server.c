@@ -16,7 +16,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* --- the models folder --------------------------------------------------------------------------- */
+/* --- the models folder ---------------------------------------------------------------------------
+ */
 
 static void model_added(void *owner, struct catalog_model *entry)
 {
@@ -69,7 +70,8 @@ static void forget_removed(struct daemon *daemon)
     }
 }
 
-/* --- the loop -------------------------------------------------------------------------------------- */
+/* --- the loop
+ * -------------------------------------------------------------------------------------- */
 
 static void after_round(void *owner)
 {
@@ -160,7 +162,8 @@ static int open_parts(struct server *server, int models_fd)
     return status ? status : watch_kernel(server);
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
+/* --- the end
+ * ---------------------------------------------------------------------------------------- */
 
 static void refuse_waiters(struct daemon *daemon, struct model *model)
 {
@@ -173,10 +176,7 @@ static void refuse_waiters(struct daemon *daemon, struct model *model)
 static void answer_all(struct daemon *daemon)
 {
     daemon->stopping = true;
-    for (size_t i = 0; i < DAEMON_JOB_BUCKETS; i++)
-        while (daemon->jobs[i])
-            jobs_fail(daemon, daemon->jobs[i], ESHUTDOWN, "inferfs is stopping");
-    park_run(&daemon->parking);
+    park_run(&daemon->parking); /* who was woken already may be answered as ever */
     daemon->parking.closed = true;
     park_refuse(&daemon->parking, &daemon->events.waiters, ESHUTDOWN);
     for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
@@ -184,6 +184,10 @@ static void answer_all(struct daemon *daemon)
             refuse_waiters(daemon, catalog_at(daemon->catalog, i)->owner);
     for (struct model *model = daemon->removed; model; model = model->next_removed)
         refuse_waiters(daemon, model);
+    for (size_t i = 0; i < DAEMON_JOB_BUCKETS; i++)
+        while (daemon->jobs[i])
+            jobs_fail(daemon, daemon->jobs[i], ESHUTDOWN, "inferfs is stopping");
+    park_run(&daemon->parking);
 }
 
 /* The kernel sends no RELEASE for a mount that is gone. */

@@ -2,6 +2,7 @@
 #include "fs/status.h"
 
 #include "base/clock.h"
+#include "fs/jsontext.h"
 #include "fs/version.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static json_t *last_job(const struct model *model)
     int64_t decode_us = job->worker_first_us ? job->worker_ended_us - job->worker_first_us : 0;
     json_object_set_new(object, "id", number(job->id));
     json_object_set_new(object, "state", json_string(job_state_name(job->state)));
-    json_object_set_new(object, "finish", json_string(job->finish));
+    json_object_set_new(object, "finish", jsontext_new(job->finish));
     json_object_set_new(object, "prompt_tokens", json_integer(job->prompt_tokens));
     json_object_set_new(object, "cached_tokens", json_integer(job->cached_tokens));
     json_object_set_new(object, "completion_tokens", json_integer(job->completion_tokens));
@@ -97,7 +98,7 @@ static json_t *model_object(const struct model *model)
         running += job->state == JOB_RUNNING;
     }
     json_t *object = json_object();
-    json_object_set_new(object, "model", json_string(model->entry->name));
+    json_object_set_new(object, "model", jsontext_new(model->entry->name));
     json_object_set_new(object, "state", json_string(status_word(model)));
     json_object_set_new(object, "resident_bytes", number(view.charge_bytes));
     json_object_set_new(object, "planned_bytes",
@@ -128,7 +129,7 @@ int status_model(const struct model *model, uid_t reader, struct buffer *out)
     json_object_set_new(object, "last_swap", record(model->last_swap));
     json_object_set_new(object, "last_job", last_job(model));
     json_object_set_new(object, "totals", totals(&model->totals));
-    json_object_set_new(object, "error", json_string(model_error(model, reader)));
+    json_object_set_new(object, "error", jsontext_new(model_error(model, reader)));
     return append_line(object, out);
 }
 

@@ -2,6 +2,7 @@
 #include "fs/swap.h"
 
 #include "base/clock.h"
+#include "fs/jsontext.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@ void swap_begin(struct swap *swap, const char *model, const char *reason, int64_
     swap->open = true;
     swap->reason = reason;
     swap->asked_us = asked_us;
-    swap->started_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-                      (double)(clock_now_us() - asked_us) / 1e6;
+    swap->started_s =
+        (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)(clock_now_us() - asked_us) / 1e6;
 }
 
 void swap_victim(struct swap *swap, const char *name, uint64_t charge_bytes)
@@ -92,12 +93,12 @@ json_t *swap_json(const struct swap *swap)
 {
     json_t *object = json_object();
     json_object_set_new(object, "seq", json_integer((json_int_t)swap->seq));
-    json_object_set_new(object, "model", json_string(swap->model));
+    json_object_set_new(object, "model", jsontext_new(swap->model));
     json_object_set_new(object, "reason", json_string(swap->reason));
     json_object_set_new(object, "started", json_real(swap->started_s));
     json_t *evicted = json_array();
     for (uint32_t i = 0; i < swap->evicted_count; i++)
-        json_array_append_new(evicted, json_string(swap->evicted[i]));
+        json_array_append_new(evicted, jsontext_new(swap->evicted[i]));
     json_object_set_new(object, "evicted", evicted);
     add_phases(object, swap);
     add_amounts(object, swap);

@@ -24,8 +24,8 @@ struct swap {
     bool open;    /* being recorded */
     uint64_t seq; /* given at its end */
     char model[SWAP_NAME_BYTES];
-    const char *reason; /* "request", "load", "pin" */
-    double started_s;   /* Unix time of `asked` */
+    const char *reason;               /* "request", "load", "pin" */
+    double started_s;                 /* Unix time of `asked` */
     char (*evicted)[SWAP_NAME_BYTES]; /* [SWAP_VICTIMS_MAX], NULL while there are none */
     uint32_t evicted_count;
     /* CLOCK_MONOTONIC microseconds, 0 while it has not happened */

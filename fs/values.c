@@ -28,8 +28,8 @@ static void config_file_open(struct handle *handle, fuse_req_t request,
     int status = wants_to_write(file) && !handle_is_owner(handle) ? -EACCES : 0;
     if (!status)
         status = config_format(&handle->model->config, key_of(handle), &handle->text);
-    handle->replaces = wants_to_write(file) && (file->flags & O_TRUNC) &&
-                       config_is_multiline(key_of(handle));
+    handle->replaces =
+        wants_to_write(file) && (file->flags & O_TRUNC) && config_is_multiline(key_of(handle));
     if (status)
         handle_refused(handle, request, -status);
     else
@@ -43,8 +43,7 @@ static int config_file_write(struct handle *handle, struct text bytes)
     if (!status && !config_is_multiline(key_of(handle)))
         status = config_check(key_of(handle), buffer_text(&handle->written), &error);
     if (status)
-        model_set_error(handle->model, handle->uid,
-                        error.text[0] ? error.text : strerror(-status));
+        model_set_error(handle->model, handle->uid, error.text[0] ? error.text : strerror(-status));
     return status;
 }
 
@@ -67,7 +66,8 @@ const struct file_operations config_operations = {
     .commit = config_file_commit,
 };
 
-/* --- budget ------------------------------------------------------------------------------------ */
+/* --- budget ------------------------------------------------------------------------------------
+ */
 
 static void budget_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)

@@ -13,8 +13,8 @@ static void abandon(struct park *park)
 static void open_when(park_resume *resume, struct handle *handle, fuse_req_t request,
                       const struct fuse_file_info *file)
 {
-    struct park park = {.request = request, .resume = resume, .abandon = abandon,
-                        .handle = handle, .file = *file};
+    struct park park = {
+        .request = request, .resume = resume, .abandon = abandon, .handle = handle, .file = *file};
     struct park_list *list = NULL;
     if (!resume(&park, &list))
         park_wait(&handle->daemon->parking, &park, list);
@@ -49,12 +49,10 @@ static bool wait_resume(struct park *park, struct park_list **list)
     if (model->jobs_active || is_being_written(model))
         return wait_for_model(park, list);
     const struct model_totals *totals = &model->totals;
-    int status = buffer_printf(&handle->text,
-                               "idle jobs=%llu errors=%llu cancelled=%llu completion_tokens=%llu\n",
-                               (unsigned long long)totals->jobs,
-                               (unsigned long long)totals->errors,
-                               (unsigned long long)totals->cancelled,
-                               (unsigned long long)totals->completion_tokens);
+    int status = buffer_printf(
+        &handle->text, "idle jobs=%llu errors=%llu cancelled=%llu completion_tokens=%llu\n",
+        (unsigned long long)totals->jobs, (unsigned long long)totals->errors,
+        (unsigned long long)totals->cancelled, (unsigned long long)totals->completion_tokens);
     if (status)
         handle_refused(handle, park->request, -status);
     else
@@ -73,9 +71,9 @@ static bool info_resume(struct park *park, struct park_list **list)
 {
     struct handle *handle = park->handle;
     struct model *model = handle->model;
-    if (!model->planned && !model->failure_code)
-        residents_inspect(model); /* nobody looks yet, or the file has changed since */
-    if (!model->planned && !model->failure_code)
+    if (!model->planned && !model->probe && !model->failure_code)
+        residents_inspect(model); /* the file has changed since */
+    if (!model->planned && model->probe)
         return wait_for_model(park, list);
     int code = model->failure_code;
     if (model->planned)
@@ -96,7 +94,8 @@ static void info_open(struct handle *handle, fuse_req_t request, const struct fu
     open_when(info_resume, handle, request, file);
 }
 
-/* --- events: what happened, then what happens -------------------------------------------------- */
+/* --- events: what happened, then what happens --------------------------------------------------
+ */
 
 static void events_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)
@@ -128,8 +127,8 @@ static bool events_resume(struct park *park, struct park_list **list)
 static void events_file_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
 {
     (void)offset; /* the handle's cursor says where it is */
-    struct park park = {.request = request, .resume = events_resume, .handle = handle,
-                        .size = size};
+    struct park park = {
+        .request = request, .resume = events_resume, .handle = handle, .size = size};
     struct park_list *list = NULL;
     if (!events_resume(&park, &list))
         park_wait(&handle->daemon->parking, &park, list);

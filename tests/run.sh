@@ -60,7 +60,7 @@ prepare() {
     export PATH="$cache/python/bin:$PATH"
     INFERFS_SMOLLM2=$(examples/fetch-smollm2.sh) || INFERFS_SMOLLM2=
     echo "model: ${INFERFS_SMOLLM2:-none, tests that need it will be skipped}"
-    export INFERFS_SMOLLM2
+    export INFERFS_SMOLLM2 INFERFS_MODEL=$INFERFS_SMOLLM2
     if [ -z "${INFERFS_SHARED:-}" ] && [ -d ../shared ]; then
         INFERFS_SHARED=$(realpath ../shared)
         export INFERFS_SHARED
@@ -127,7 +127,7 @@ main() {
     trap summary EXIT
     prepare
     [ $mode != long ] || export INFERFS_LONG=1
-    build build --buildtype=release -Dwerror=true
+    build build -Dwerror=true
     run build unit
     run build mount
     if [ $mode != fast ]; then
@@ -136,6 +136,7 @@ main() {
         [ $mode != long ] || run build long
         build build-asan --buildtype=debugoptimized -Dwerror=true -Db_sanitize=address,undefined
         run build-asan unit
+        run build-asan mount
     fi
 }
 

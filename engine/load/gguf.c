@@ -66,7 +66,7 @@ static int adopt(struct gguf *first, struct gguf *part, struct error *error)
 /* Open the part of that number and join it to *first, or become it. */
 static int open_part(char *path, struct gguf_split split, struct gguf **first, struct error *error)
 {
-    struct gguf *part;
+    struct gguf *part = NULL;
     if (split.count > 1)
         gguf_split_rename(path, split);
     int status = open_file(path, &part, error);
@@ -120,7 +120,7 @@ int gguf_open(const char *path, struct gguf **out, struct error *error)
 
 int gguf_open_memory(const void *data, size_t bytes, struct gguf **out, struct error *error)
 {
-    struct gguf *gguf;
+    struct gguf *gguf = NULL;
     int status = open_mapping(mapping_borrow(data, bytes), &gguf, error);
     if (status)
         return status;

@@ -289,7 +289,7 @@ LANES_INLINE float lanes_largest(struct lanes a)
     return at[0];
 }
 
-/* e^x within 2 ulp for x in -87..88; smaller and larger x are taken as these.  2^n * e^r with
+/* e^x within 1 ulp for x in -87..88; smaller and larger x are taken as these.  2^n * e^r with
  * |r| <= ln(2) / 2 and e^r = 1 + r + r^2 p(r); p is our own Chebyshev fit, relative error 1e-8. */
 LANES_INLINE struct lanes lanes_exp(struct lanes x)
 {

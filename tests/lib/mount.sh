@@ -193,7 +193,7 @@ deterministic() {
 
 mounted() { grep -q " $M .* - fuse" /proc/self/mountinfo; }
 
-# Start the daemon in the foreground, as a child of this shell, and wait until it is mounted.
+# Start the daemon in the foreground, as a child of this shell, and wait until it answers.
 mount_start() {
     local options="engine=echo" argument arguments=()
     [ "$engine" = echo ] || options=""
@@ -203,18 +203,18 @@ mount_start() {
         *) options=${options:+$options,}$argument ;;
         esac
     done
-    [ -x "$INFERFS" ] || skip "there is no $INFERFS"
     # A shell makes its background processes ignore SIGINT; the daemon is to take it as ever.
     env --default-signal=INT,QUIT "$INFERFS" "$MODELS" "$M" -f "${arguments[@]}" \
         ${options:+-o "$options"} >>"$T/log" 2>&1 &
     daemon=$!
-    if ! wait_for 10 mounted_or_gone || ! mounted; then
+    if ! wait_for 10 serving_or_gone || daemon_gone; then
         fail "not mounted; options: $options ${arguments[*]}"
         exit 1
     fi
 }
 
-mounted_or_gone() { mounted || daemon_gone; }
+# This daemon answers: being mounted is not enough, that may be a dead one before it.
+serving_or_gone() { [ "$(jq .pid "$M/status")" = "$daemon" ] || daemon_gone; }
 
 # Unmount and wait for the daemon's end; says what went wrong.
 mount_stop() {
@@ -312,3 +312,5 @@ mkdir "$M" "$MODELS"
 export M MODELS T
 trap finish EXIT
 trap 'exit 1' INT TERM
+[ -x "$INFERFS" ] || skip "there is no $INFERFS"
+[ -w /dev/fuse ] || skip "this user can't open /dev/fuse"

@@ -10,7 +10,7 @@ loaded() {
 
 never_over() {
     check_silent "two models in turn are never over the budget" 'for i in 1 2 3 4 5; do for m in a b; do echo hi > $M/$m/prompt; cat $M/$m/output >/dev/null; jq -e ".resident_bytes<=.budget_bytes" $M/status >/dev/null || echo OVER; done; done; df -h $M >/dev/null'
-    check_same "df shows the budget" $((budget / 4096 * 4)) "$(df -k --output=size "$M" | tail -n1 | tr -d ' ')"
+    check_same "df shows the budget" $((budget - budget % 4096)) "$(df -B1 --output=size "$M" | tail -n1 | tr -d " ")"
 }
 
 least_recently_used() {

@@ -44,11 +44,14 @@ over_the_context() {
     check "a short one works" typed 'echo hi > $M/b/prompt; cat $M/b/output | grep -q .'
 }
 
-limit=$((4 << 20))
+limit=$((1 << 20))
 models a b
-mount_start max_prompt=$limit echo_token_ms=1
+mount_start max_prompt=$limit
 deterministic 200
 too_long
 [ "$engine" != echo ] || at_the_limit
+mount_stop
+mount_start echo_token_ms=5
+deterministic 200
 nothing_there
 over_the_context

@@ -16,7 +16,7 @@ interrupted() {
     check "and leaves nothing" wait_for 5 nothing_left
 }
 
-[ -x "$project/build/fs/inferfs" ] || skip "no release build in build/"
+[ -x "$project/build/inferfs" ] || skip "no release build in build/"
 model_real first
 mkdir "$T/tmp"
 check "with a folder of models" quickstart "$MODELS"

@@ -295,6 +295,8 @@ static void what_is_no_model_is_left_out(void **state)
     put(test, "good.gguf", "x");
     static const char *const files[] = {".gguf",
                                         "...gguf",
+                                        "....gguf",
+                                        ".hidden.gguf",
                                         "x.gguf.part",
                                         "README.gguf",
                                         "status.gguf",
@@ -327,9 +329,8 @@ static void any_other_name_will_do(void **state)
     char longest[256];
     memset(longest, 'x', 250);
     strcpy(longest + 250, ".gguf");
-    const char *const files[] = {"new\nline.gguf", "%n%s.gguf", "bad\xff\xc0.gguf",
-                                 "-rf.gguf",       " .gguf",    "....gguf",
-                                 ".hidden.gguf",   longest,     "-00001-of-00001.gguf"};
+    const char *const files[] = {"new\nline.gguf", "%n%s.gguf", "bad\xff\xc0.gguf",    "-rf.gguf",
+                                 " .gguf",         longest,     "-00001-of-00001.gguf"};
     open_catalog(test, false);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char mark[260];

@@ -16,7 +16,7 @@ BELOW = {
     "text": {"base", "load", "text"},
     "math": {"base", "math"},
     "model": {"base", "load", "math", "model"},
-    "generate": {"base", "load", "text", "math", "model", "generate"},
+    "generate": {"base", "load", "text", "math", "model", "generate", "engine.h"},
 }
 FS_MAY_INCLUDE = re.compile(r"fs/|base/|(engine/)?protocol\.h$")
 FORBIDDEN_CALL = re.compile(r"(?<!\w)(exit|abort|assert)\s*\(")
