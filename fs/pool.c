@@ -154,14 +154,7 @@ static int request_dropped(struct pool *pool, struct pool_request *request)
         pool_moves_unwant(pool, model);
         return 0;
     }
-    if (!request->cancelled)
-        pool_books_say(pool, (struct pool_action){.kind = POOL_CANCEL,
-                                                  .request = request->id,
-                                                  .model = model->id,
-                                                  .generation = model->generation,
-                                                  .code = ECANCELED,
-                                                  .reason = POOL_UNLOADED});
-    request->cancelled = true;
+    pool_books_cancel(pool, request, POOL_UNLOADED);
     return 0;
 }
 

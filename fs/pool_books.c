@@ -127,6 +127,19 @@ void pool_books_say(struct pool *pool, struct pool_action action)
     pool->actions[pool->action_count++] = action;
 }
 
+void pool_books_cancel(struct pool *pool, struct pool_request *request, enum pool_reason reason)
+{
+    if (request->cancelled)
+        return;
+    request->cancelled = true;
+    pool_books_say(pool, (struct pool_action){.kind = POOL_CANCEL,
+                                              .request = request->id,
+                                              .model = request->model->id,
+                                              .generation = request->model->generation,
+                                              .code = ECANCELED,
+                                              .reason = reason});
+}
+
 /* Models and requests */
 
 struct pool_model *pool_books_model(const struct pool *pool, uint64_t id)

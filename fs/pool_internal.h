@@ -143,6 +143,8 @@ void pool_books_close(struct pool *pool);
 /* Room for all that one step can say with this many models and requests.  0 or -ENOMEM. */
 int pool_books_make_room(struct pool *pool, size_t models, size_t requests);
 void pool_books_say(struct pool *pool, struct pool_action action);
+/* Say that a running request is to stop, once. */
+void pool_books_cancel(struct pool *pool, struct pool_request *request, enum pool_reason reason);
 
 struct pool_model *pool_books_model(const struct pool *pool, uint64_t id);
 struct pool_request *pool_books_request(const struct pool *pool, uint64_t id);

@@ -220,17 +220,8 @@ void pool_moves_drain(struct pool *pool, struct pool_model *model, bool reprieva
 void pool_moves_overdue(struct pool *pool, struct pool_model *model)
 {
     model->drain_over = true;
-    for (struct pool_link *link = model->running.next; link != &model->running; link = link->next) {
-        struct pool_request *request = POOL_ITEM(link, struct pool_request, link);
-        if (!request->cancelled)
-            pool_books_say(pool, (struct pool_action){.kind = POOL_CANCEL,
-                                                      .request = request->id,
-                                                      .model = model->id,
-                                                      .generation = model->generation,
-                                                      .code = ECANCELED,
-                                                      .reason = POOL_DRAIN_OVER});
-        request->cancelled = true;
-    }
+    for (struct pool_link *link = model->running.next; link != &model->running; link = link->next)
+        pool_books_cancel(pool, POOL_ITEM(link, struct pool_request, link), POOL_DRAIN_OVER);
 }
 
 void pool_moves_reprieve(struct pool *pool, struct pool_model *model)
