@@ -1,6 +1,7 @@
 /* cli.c - see cli.h. */
 #include "cli.h"
 
+#include "base/threads.h"
 #include "text/tokens.h"
 
 #include <errno.h>
@@ -50,6 +51,12 @@ const char *cli_model(int argc, char **argv)
     return NULL;
 }
 
+const char *cli_only_model(int argc, char **argv)
+{
+    static const struct option none[] = {{0}};
+    return cli_option(argc, argv, ":", none) == -1 ? cli_model(argc, argv) : NULL;
+}
+
 bool cli_integer(const char *command, const char *name, const char *value, int64_t low,
                  int64_t high, int64_t *out)
 {
@@ -78,6 +85,19 @@ bool cli_number(const char *command, const char *name, const char *value, double
     return true;
 }
 
+bool cli_engine_option(const char *command, int option, struct engine_options *options)
+{
+    int64_t threads;
+    if (option == CLI_KERNELS) {
+        options->kernels = optarg;
+        return true;
+    }
+    if (option != CLI_THREADS || !cli_integer(command, "-t", optarg, 1, THREADS_MAX, &threads))
+        return false;
+    options->threads = (int)threads;
+    return true;
+}
+
 int cli_read_input(const char *model, struct buffer *out)
 {
     char chunk[64 << 10];
@@ -97,20 +117,27 @@ int cli_read_input(const char *model, struct buffer *out)
     }
 }
 
-static int parse_ids(const char *model, const char *at, struct tokens *out)
+static bool is_blank(char byte)
 {
-    static const char blanks[] = " \t\r\n";
-    for (at += strspn(at, blanks); *at; at += strspn(at, blanks)) {
-        char *end;
-        errno = 0;
-        long id = strtol(at, &end, 10);
-        if (errno || end == at || (*end && !strchr(blanks, *end)) || id < 0 || id > INT32_MAX)
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+static int parse_ids(const char *model, struct text text, struct tokens *out)
+{
+    for (size_t at = 0;;) {
+        while (at < text.length && is_blank(text.bytes[at]))
+            at++;
+        if (at == text.length)
+            return 0;
+        int64_t id = 0;
+        size_t first = at;
+        for (; at < text.length && text.bytes[at] >= '0' && text.bytes[at] <= '9'; at++)
+            id = id > INT32_MAX ? id : id * 10 + text.bytes[at] - '0';
+        if (at == first || id > INT32_MAX || (at < text.length && !is_blank(text.bytes[at])))
             return cli_fail(model, "standard input is not a list of token ids");
         if (tokens_append(out, (int32_t)id))
             return cli_fail(model, "no memory for the token ids");
-        at = end;
     }
-    return 0;
 }
 
 int cli_read_ids(const char *model, struct tokens *out)
@@ -120,8 +147,7 @@ int cli_read_ids(const char *model, struct tokens *out)
     int status = cli_read_input(model, &input);
     if (status)
         return status;
-    status = buffer_append(&input, "", 1) ? cli_fail(model, "no memory for the token ids")
-                                          : parse_ids(model, input.bytes, out);
+    status = parse_ids(model, buffer_text(&input), out);
     buffer_free(&input);
     if (status)
         tokens_free(out);
@@ -137,6 +163,18 @@ int cli_open(const char *model, const struct engine_options *options, struct eng
 {
     struct error error = {0};
     return engine_open(model, options, out, &error) ? cli_fail(model, error.text) : 0;
+}
+
+int cli_open_and_read(const char *model, const struct engine_options *options, struct engine **out,
+                      struct buffer *input)
+{
+    int status = cli_open(model, options, out);
+    if (status)
+        return status;
+    status = cli_read_input(model, input);
+    if (status)
+        engine_close(*out);
+    return status;
 }
 
 int cli_finish(const char *model, int status)

@@ -17,6 +17,7 @@
 #include <getopt.h>
 
 enum { CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_THREADS = 't', CLI_KERNELS = 'K' }; /* --threads, --kernels in the tables of options */
 enum { CLI_INPUT_BYTES_MAX = 64 << 20 };
 
 /* Print one line and return the exit status. */
@@ -30,12 +31,18 @@ int cli_option(int argc, char **argv, const char *letters, const struct option *
 /* The one positional argument behind the options: MODEL.  NULL after the line about it. */
 const char *cli_model(int argc, char **argv);
 
+/* The same for a sub-command that has no option. */
+const char *cli_only_model(int argc, char **argv);
+
 /* A whole number or a decimal from an option, within [low, high].  False after the line about it.
  */
 bool cli_integer(const char *command, const char *name, const char *value, int64_t low,
                  int64_t high, int64_t *out);
 bool cli_number(const char *command, const char *name, const char *value, double low, double high,
                 float *out);
+
+/* Take CLI_THREADS or CLI_KERNELS; false for any other option, and after the line about a value. */
+bool cli_engine_option(const char *command, int option, struct engine_options *options);
 
 /* All of standard input into a new buffer.  Returns 0, or an exit status (the line printed). */
 int cli_read_input(const char *model, struct buffer *out);
@@ -50,6 +57,10 @@ struct engine_options cli_engine_options(void);
 
 /* Open, or say why not. */
 int cli_open(const char *model, const struct engine_options *options, struct engine **out);
+
+/* The same, and all of standard input besides; after a failure nothing is open. */
+int cli_open_and_read(const char *model, const struct engine_options *options, struct engine **out,
+                      struct buffer *input);
 
 /* Push out what was printed: a full disk or a closed pipe is a failure too.  Returns `status` when
  * that is not 0. */

@@ -4,12 +4,14 @@
 #include "base/clock.h"
 #include "base/threads.h"
 #include "cli.h"
-#include "load/mapping.h"
+#include "load/gguf.h"
 #include "text/tokens.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { NAME_JSON = 256 };
 
 enum {
     RUNS_MAX = 100,
@@ -131,12 +133,13 @@ static int make_prompt(const struct bench *bench, int32_t tokens, struct buffer 
         "In winter there were few of them, and he had time to read by the lamp. ";
     struct tokens counted = {0};
     *out = buffer_new(CLI_INPUT_BYTES_MAX);
-    if (tokenizer_encode(engine_tokenizer(bench->engine), text_of(story), TOKENIZER_PLAIN,
-                         &counted) ||
-        counted.count == 0)
-        return cli_fail(bench->model, "its tokenizer can't encode a prompt");
-    size_t length = (size_t)tokens * (sizeof story - 1) / counted.count + 1;
+    int status = tokenizer_encode(engine_tokenizer(bench->engine), text_of(story), TOKENIZER_PLAIN,
+                                  &counted);
+    size_t count = counted.count;
     tokens_free(&counted);
+    if (status || count == 0)
+        return cli_fail(bench->model, "its tokenizer can't encode a prompt");
+    size_t length = (size_t)tokens * (sizeof story - 1) / count + 1;
     while (out->length < length) {
         size_t left = length - out->length;
         if (buffer_append(out, story, left < sizeof story - 1 ? left : sizeof story - 1))
@@ -198,49 +201,62 @@ static int measure_decode(struct bench *bench, int32_t sequences, double *out)
 }
 
 struct sum {
-    const struct mapping *mapping;
+    const struct gguf *gguf;
     uint64_t parts[THREADS_MAX][8]; /* a cache line for each thread */
 };
+
+/* This thread's part of a tensor, but for its last bytes.  Sums that do not wait for each other:
+ * what is measured is the memory, not the adding. */
+static void add_tensor(const struct team *team, const struct tensor *tensor, uint64_t lanes[8])
+{
+    int begin, end;
+    threads_share(team, (int)(tensor->bytes / READ_UNIT_BYTES), 1, &begin, &end);
+    const uint8_t *at = tensor->data + (size_t)begin * READ_UNIT_BYTES;
+    uint64_t sums[8] = {0};
+    for (size_t left = (size_t)(end - begin) * READ_UNIT_BYTES; left; left -= sizeof sums) {
+        uint64_t words[8];
+        memcpy(words, at, sizeof words);
+        at += sizeof words;
+        for (int i = 0; i < 8; i++)
+            sums[i] += words[i];
+    }
+    for (int i = 0; i < 8; i++)
+        lanes[i] += sums[i];
+}
 
 static void add_up(const struct team *team, void *argument)
 {
     struct sum *sum = argument;
-    int begin, end;
-    threads_share(team, (int)(sum->mapping->length / READ_UNIT_BYTES), 1, &begin, &end);
-    uint64_t *lanes = sum->parts[team->index];
-    for (int unit = begin; unit < end; unit++) {
-        uint64_t words[READ_UNIT_BYTES / sizeof(uint64_t)];
-        memcpy(words, sum->mapping->bytes + (size_t)unit * READ_UNIT_BYTES, sizeof words);
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-            lanes[i % 8] += words[i];
-    }
+    for (size_t i = 0; i < gguf_tensor_count(sum->gguf); i++)
+        add_tensor(team, gguf_tensor_at(sum->gguf, i), sum->parts[team->index]);
 }
 
-/* The first pass brings the file in and is not counted. */
+/* All parts of a split model.  The first pass brings the file in and is not counted. */
 static int measure_read(struct bench *bench, struct figures *figures)
 {
     double rates[RUNS_MAX];
-    struct mapping mapping;
+    struct gguf *gguf;
     struct threads *threads;
     struct error error = {0};
-    if (mapping_open(bench->model, &mapping, &error))
+    if (gguf_open(bench->model, &gguf, &error))
         return cli_fail(bench->model, error.text);
     struct sum *sum = memory_try(1, sizeof *sum);
     if (!sum || threads_open(bench->options.threads, &threads, &error)) {
         free(sum);
-        mapping_close(&mapping);
+        gguf_close(gguf);
         return cli_fail(bench->model, "no memory for the threads");
     }
-    sum->mapping = &mapping;
+    sum->gguf = gguf;
     for (int32_t i = -1; i < bench->runs; i++) {
         int64_t start_us = clock_now_us();
         threads_run(threads, bench->options.threads, add_up, sum);
         if (i >= 0)
-            rates[i] = (double)mapping.length / (double)(clock_now_us() - start_us + 1) / 1e3;
+            rates[i] =
+                (double)gguf_tensor_bytes(gguf) / (double)(clock_now_us() - start_us + 1) / 1e3;
     }
     figures->read_gb_per_s = median(rates, bench->runs);
     threads_close(threads);
-    mapping_close(&mapping);
+    gguf_close(gguf);
     free(sum);
     return 0;
 }
@@ -325,8 +341,6 @@ static bool set_batches(struct bench *bench, char *list)
 static bool set_option(struct bench *bench, int option)
 {
     switch (option) {
-    case 't':
-        return set_integer("-t", optarg, THREADS_MAX, &bench->options.threads);
     case 'p':
         return set_integer("-p", optarg, 1 << 20, &bench->prompt_tokens);
     case 'n':
@@ -335,21 +349,18 @@ static bool set_option(struct bench *bench, int option)
         return set_integer("-r", optarg, RUNS_MAX, &bench->runs);
     case 'b':
         return set_batches(bench, optarg);
-    case 'K':
-        bench->options.kernels = optarg;
-        return true;
-    case 'j':
+    case NAME_JSON:
         return bench->json = true;
     default:
-        return false;
+        return cli_engine_option("bench", option, &bench->options);
     }
 }
 
 int cli_bench(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"json", no_argument, NULL, 'j'},
-                                                 {"threads", required_argument, NULL, 't'},
-                                                 {"kernels", required_argument, NULL, 'K'},
+    static const struct option long_options[] = {{"json", no_argument, NULL, NAME_JSON},
+                                                 {"threads", required_argument, NULL, CLI_THREADS},
+                                                 {"kernels", required_argument, NULL, CLI_KERNELS},
                                                  {0}};
     struct bench bench = {.options = cli_engine_options(),
                           .prompt_tokens = 512,

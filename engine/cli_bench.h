@@ -4,7 +4,7 @@
  *   prefill   prompt tokens / (first token chosen - first prefill step begun), alone
  *   decode    tokens per second of one sequence after its first token
  *   batch     tokens per second of N sequences together, counted only while all N run
- *   read      GB/s (10^9) of summing up the model file's mapping with the same threads
+ *   read      GB/s (10^9) of summing up the mapped weights of all parts with the same threads
  *   fraction  file bytes * decode rate / read rate: 1 would be a model that is read once for each
  *             token as fast as it can be read (what a lookup table of embeddings holds is counted,
  *             so a model with a separate output matrix can look better than it is)

@@ -7,6 +7,8 @@
 
 #include "cli.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,10 +50,10 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, 'S'},
     {"system", required_argument, NULL, 'y'},
     {"seed", required_argument, NULL, 's'},
-    {"threads", required_argument, NULL, 't'},
+    {"threads", required_argument, NULL, CLI_THREADS},
     {"chunk", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
-    {"kernels", required_argument, NULL, 'K'},
+    {"kernels", required_argument, NULL, CLI_KERNELS},
     {0},
 };
 
@@ -64,13 +66,16 @@ static bool set_integer(const char *name, int64_t low, int64_t high, int32_t *ou
     return true;
 }
 
+/* Past what cli_integer() reads: every 64 bits are a seed, as in config/seed. */
 static bool set_seed(struct command *command)
 {
-    int64_t value;
-    if (!cli_integer("generate", "--seed", optarg, 0, INT64_MAX, &value))
-        return false;
-    command->sampling.seed = (uint64_t)value;
-    return true;
+    char *end;
+    errno = 0;
+    command->sampling.seed = strtoull(optarg, &end, 10);
+    if (!errno && !*end && *optarg >= '0' && *optarg <= '9')
+        return true;
+    cli_usage("generate", "--seed: '%s' is not a whole number from 0 to %llu", optarg, ULLONG_MAX);
+    return false;
 }
 
 static bool add_stop(struct command *command)
@@ -96,7 +101,8 @@ static bool set_option(struct command *command, int option)
     case 'n':
         return set_integer("--max-tokens", 0, INT32_MAX, &command->max_tokens);
     case 'T':
-        return cli_number("generate", "--temperature", optarg, 0, 100, &sampling->temperature);
+        return cli_number("generate", "--temperature", optarg, 0, SAMPLING_TEMPERATURE_MAX,
+                          &sampling->temperature);
     case 'k':
         return set_integer("--top-k", 0, INT32_MAX, &sampling->top_k);
     case 'p':
@@ -104,8 +110,8 @@ static bool set_option(struct command *command, int option)
     case 'm':
         return cli_number("generate", "--min-p", optarg, 0, 1, &sampling->min_p);
     case 'r':
-        return cli_number("generate", "--repeat-penalty", optarg, 0.01, 100,
-                          &sampling->repeat_penalty);
+        return cli_number("generate", "--repeat-penalty", optarg, SAMPLING_REPEAT_PENALTY_MIN,
+                          SAMPLING_REPEAT_PENALTY_MAX, &sampling->repeat_penalty);
     case 'S':
         return add_stop(command);
     case 'y':
@@ -113,17 +119,12 @@ static bool set_option(struct command *command, int option)
         return true;
     case 's':
         return set_seed(command);
-    case 't':
-        return set_integer("-t", 1, INT16_MAX, &command->engine.threads);
     case 'c':
         return set_integer("--chunk", 1, ENGINE_PREFILL_CHUNK_MAX, &command->engine.prefill_chunk);
     case 'b':
         return set_integer("--batch", 1, ENGINE_SEQUENCES_MAX, &command->batch);
-    case 'K':
-        command->engine.kernels = optarg;
-        return true;
     default:
-        return false;
+        return cli_engine_option("generate", option, &command->engine);
     }
 }
 
@@ -195,7 +196,7 @@ static int run(const struct command *command, struct engine *engine, struct text
     int status = submit(command, engine, prompt, &progress);
     if (status)
         return status;
-    while (progress.running) {
+    while (progress.running && !ferror(stdout)) { /* nobody to write for: cli_finish() says so */
         engine_step(engine, &sink);
         if (progress.needed)
             engine_grant(engine, progress.needed);
@@ -222,16 +223,13 @@ int cli_generate(int argc, char **argv)
         return CLI_USAGE;
     struct engine *engine;
     struct buffer input;
-    int status = cli_open(command.model, &command.engine, &engine);
+    int status = cli_open_and_read(command.model, &command.engine, &engine, &input);
     if (status)
         return status;
-    status = cli_read_input(command.model, &input);
-    if (!status) {
-        if (input.length && input.bytes[input.length - 1] == '\n')
-            input.length--;
-        status = run(&command, engine, buffer_text(&input));
-        buffer_free(&input);
-    }
+    if (input.length && input.bytes[input.length - 1] == '\n')
+        input.length--;
+    status = run(&command, engine, buffer_text(&input));
+    buffer_free(&input);
     engine_close(engine);
     return cli_finish(command.model, status);
 }

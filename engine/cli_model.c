@@ -12,10 +12,7 @@
 
 int cli_model_info(int argc, char **argv)
 {
-    static const struct option options[] = {{0}};
-    if (cli_option(argc, argv, ":", options) != -1)
-        return CLI_USAGE;
-    const char *model = cli_model(argc, argv);
+    const char *model = cli_only_model(argc, argv);
     if (!model)
         return CLI_USAGE;
     struct engine_plan plan;
@@ -32,22 +29,15 @@ int cli_model_info(int argc, char **argv)
 static bool parse_options(int argc, char **argv, struct engine_options *engine, const char **out)
 {
     static const struct option options[] = {{"out", required_argument, NULL, 'o'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"kernels", required_argument, NULL, 'K'},
+                                            {"threads", required_argument, NULL, CLI_THREADS},
+                                            {"kernels", required_argument, NULL, CLI_KERNELS},
                                             {0}};
     *engine = cli_engine_options();
     engine->populate = true;
     for (int option; (option = cli_option(argc, argv, ":t:", options)) != -1;) {
-        int64_t threads;
         if (option == 'o' && out) {
             *out = optarg;
-        } else if (option == 't') {
-            if (!cli_integer(argv[0], "-t", optarg, 1, INT16_MAX, &threads))
-                return false;
-            engine->threads = (int)threads;
-        } else if (option == 'K') {
-            engine->kernels = optarg;
-        } else {
+        } else if (!cli_engine_option(argv[0], option, engine)) {
             if (option == 'o')
                 cli_usage(argv[0], "unknown option --out");
             return false;
@@ -176,14 +166,11 @@ int cli_model_nll(int argc, char **argv)
         return CLI_USAGE;
     struct engine *engine;
     struct buffer input;
-    int status = cli_open(model, &options, &engine);
+    int status = cli_open_and_read(model, &options, &engine, &input);
     if (status)
         return status;
-    status = cli_read_input(model, &input);
-    if (!status) {
-        status = measure_surprise(model, engine, buffer_text(&input));
-        buffer_free(&input);
-    }
+    status = measure_surprise(model, engine, buffer_text(&input));
+    buffer_free(&input);
     engine_close(engine);
     return cli_finish(model, status);
 }

@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Open a model of which only the tokenizer is used. */
-static int open_tokenizer(const char *model, struct engine **out)
+/* For a model of which only the tokenizer is used. */
+static struct engine_options tokenizer_options(void)
 {
     struct engine_options options = cli_engine_options();
     options.threads = 1;
-    return cli_open(model, &options, out);
+    return options;
 }
 
 static int print_ids(const char *model, const struct tokenizer *tokenizer, struct text text,
@@ -50,14 +50,15 @@ static int print_ids_of_each(const char *model, const struct tokenizer *tokenize
 
 int cli_text_tokenize(int argc, char **argv)
 {
+    enum { NAME_SPECIAL = 256, NAME_NULL };
     static const struct option options[] = {
-        {"special", no_argument, NULL, 's'}, {"null", no_argument, NULL, '0'}, {0}};
+        {"special", no_argument, NULL, NAME_SPECIAL}, {"null", no_argument, NULL, NAME_NULL}, {0}};
     enum tokenizer_special special = TOKENIZER_PLAIN;
     bool null = false;
     for (int option; (option = cli_option(argc, argv, ":", options)) != -1;) {
-        if (option == 's')
+        if (option == NAME_SPECIAL)
             special = TOKENIZER_SPECIAL;
-        else if (option == '0')
+        else if (option == NAME_NULL)
             null = true;
         else
             return CLI_USAGE;
@@ -65,18 +66,16 @@ int cli_text_tokenize(int argc, char **argv)
     const char *model = cli_model(argc, argv);
     if (!model)
         return CLI_USAGE;
+    const struct engine_options engine_options = tokenizer_options();
     struct engine *engine;
     struct buffer input;
-    int status = open_tokenizer(model, &engine);
+    int status = cli_open_and_read(model, &engine_options, &engine, &input);
     if (status)
         return status;
-    status = cli_read_input(model, &input);
-    if (!status) {
-        const struct tokenizer *tokenizer = engine_tokenizer(engine);
-        status = null ? print_ids_of_each(model, tokenizer, buffer_text(&input), special)
-                      : print_ids(model, tokenizer, buffer_text(&input), special);
-        buffer_free(&input);
-    }
+    const struct tokenizer *tokenizer = engine_tokenizer(engine);
+    status = null ? print_ids_of_each(model, tokenizer, buffer_text(&input), special)
+                  : print_ids(model, tokenizer, buffer_text(&input), special);
+    buffer_free(&input);
     engine_close(engine);
     return cli_finish(model, status);
 }
@@ -100,15 +99,13 @@ static int print_pieces(const char *model, const struct tokenizer *tokenizer,
 
 int cli_text_detokenize(int argc, char **argv)
 {
-    static const struct option options[] = {{0}};
-    if (cli_option(argc, argv, ":", options) != -1)
-        return CLI_USAGE;
-    const char *model = cli_model(argc, argv);
+    const char *model = cli_only_model(argc, argv);
     if (!model)
         return CLI_USAGE;
+    const struct engine_options options = tokenizer_options();
     struct engine *engine;
     struct tokens tokens;
-    int status = open_tokenizer(model, &engine);
+    int status = cli_open(model, &options, &engine);
     if (status)
         return status;
     status = cli_read_ids(model, &tokens);
@@ -157,6 +154,8 @@ static int print_chat(const char *model, const struct engine *engine, const json
         status = cli_fail(model, "no memory for the messages");
     else if (!messages_from_json(array, messages, &count))
         status = cli_fail(model, "standard input is not [{\"role\":\"...\",\"content\":\"...\"}]");
+    else if (!engine_chat_format(engine))
+        status = cli_fail(model, "chat template of an unknown family");
     else if (chat_render(engine_chat_format(engine), messages, count, &text, &error))
         status = cli_fail(model, error.text);
     else
@@ -168,25 +167,20 @@ static int print_chat(const char *model, const struct engine *engine, const json
 
 int cli_text_render(int argc, char **argv)
 {
-    static const struct option options[] = {{0}};
-    if (cli_option(argc, argv, ":", options) != -1)
-        return CLI_USAGE;
-    const char *model = cli_model(argc, argv);
+    const char *model = cli_only_model(argc, argv);
     if (!model)
         return CLI_USAGE;
+    const struct engine_options options = tokenizer_options();
     struct engine *engine;
     struct buffer input;
-    int status = open_tokenizer(model, &engine);
+    int status = cli_open_and_read(model, &options, &engine, &input);
     if (status)
         return status;
-    status = cli_read_input(model, &input);
-    if (!status) {
-        json_t *array =
-            input.length ? json_loadb(input.bytes, input.length, JSON_ALLOW_NUL, NULL) : NULL;
-        status = print_chat(model, engine, array);
-        json_decref(array);
-        buffer_free(&input);
-    }
+    json_t *array =
+        input.length ? json_loadb(input.bytes, input.length, JSON_ALLOW_NUL, NULL) : NULL;
+    status = print_chat(model, engine, array);
+    json_decref(array);
+    buffer_free(&input);
     engine_close(engine);
     return cli_finish(model, status);
 }

@@ -16,10 +16,10 @@ static const struct option long_options[] = {
     {"echo", no_argument, NULL, NAME_ECHO},
     {"load-ms", required_argument, NULL, NAME_LOAD_MS},
     {"token-ms", required_argument, NULL, NAME_TOKEN_MS},
-    {"threads", required_argument, NULL, 't'},
+    {"threads", required_argument, NULL, CLI_THREADS},
     {"context", required_argument, NULL, 'c'},
     {"kv-bytes", required_argument, NULL, 'k'},
-    {"kernels", required_argument, NULL, 'K'},
+    {"kernels", required_argument, NULL, CLI_KERNELS},
     {0},
 };
 
@@ -40,10 +40,6 @@ static bool set_option(struct worker_settings *settings, int option)
         good = cli_integer("worker", "--token-ms", optarg, 0, DELAY_MS_MAX, &value);
         settings->echo_token_ms = (uint32_t)value;
         return good;
-    case 't':
-        good = cli_integer("worker", "--threads", optarg, 0, INT16_MAX, &value);
-        settings->engine.threads = (int)value;
-        return good;
     case 'c':
         good = cli_integer("worker", "--context", optarg, 0, INT32_MAX, &value);
         settings->engine.context = (int32_t)value;
@@ -52,11 +48,8 @@ static bool set_option(struct worker_settings *settings, int option)
         good = cli_integer("worker", "--kv-bytes", optarg, 0, INT64_MAX, &value);
         settings->engine.kv_bytes = (uint64_t)value;
         return good;
-    case 'K':
-        settings->engine.kernels = optarg;
-        return true;
     default:
-        return false;
+        return cli_engine_option("worker", option, &settings->engine);
     }
 }
 

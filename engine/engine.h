@@ -21,36 +21,36 @@
 #include <stdint.h>
 
 enum {
-    ENGINE_SEQUENCES_MAX = 32,       /* run at once; more requests wait inside */
+    ENGINE_SEQUENCES_MAX = 32, /* run at once; more requests wait inside */
     ENGINE_REQUESTS_MAX = 4096,
-    ENGINE_PREFILL_CHUNK = 256,      /* prompt tokens in one step, so that streams do not stall */
+    ENGINE_PREFILL_CHUNK = 256, /* prompt tokens in one step, so that streams do not stall */
     ENGINE_PREFILL_CHUNK_MAX = 2048,
     ENGINE_STOPS_MAX = 16,
     ENGINE_STOP_BYTES_MAX = 256,
-    ENGINE_KV_TOKENS_INITIAL = 1024, /* KV that a load reserves; more is asked for as it is needed */
+    ENGINE_KV_TOKENS_INITIAL = 1024, /* KV that a load reserves; more is asked for when needed */
 };
 
 struct engine_options {
-    int threads;            /* 0: threads_available() */
-    const char *kernels;    /* NULL: the best for this CPU */
-    int32_t context;        /* tokens a sequence may hold; 0: what the model was trained for */
-    int32_t prefill_chunk;  /* 0: ENGINE_PREFILL_CHUNK */
-    uint64_t kv_bytes;      /* granted for KV pages at the start */
-    bool populate;          /* bring the weights into the page tables at opening */
+    int threads;           /* 0: threads_available() */
+    const char *kernels;   /* NULL: the best for this CPU */
+    int32_t context;       /* tokens a sequence may hold; 0: what the model was trained for */
+    int32_t prefill_chunk; /* 0: ENGINE_PREFILL_CHUNK */
+    uint64_t kv_bytes;     /* granted for KV pages at the start */
+    bool populate;         /* bring the weights into the page tables at opening */
 };
 
 /* What loading a model will hold, from its header alone. */
 struct engine_plan {
-    uint64_t weight_bytes;   /* mapped: the file(s) */
-    uint64_t fixed_bytes;    /* anonymous, an upper bound: tokenizer, scratch, threads */
-    uint64_t kv_page_bytes;  /* one page of all layers: KV_PAGE_TOKENS positions */
-    int32_t context;         /* the model's */
-    uint64_t charge_bytes;   /* weight + fixed + KV of min(context, ENGINE_KV_TOKENS_INITIAL) */
+    uint64_t weight_bytes;  /* mapped: the file(s) */
+    uint64_t fixed_bytes;   /* anonymous, an upper bound: tokenizer, scratch, threads */
+    uint64_t kv_page_bytes; /* one page of all layers: KV_PAGE_TOKENS positions */
+    int32_t context;        /* the model's */
+    uint64_t charge_bytes;  /* weight + fixed + KV of min(context, ENGINE_KV_TOKENS_INITIAL) */
 };
 
-/* Metadata and plan of a model, without loading it.  *json is malloc'ed: one line.  The object holds
- * name, architecture, quantisation, parameters, context, file_bytes, the plan's numbers,
- * chat (bool), vocabulary, layers, and the general.* strings.  Errors as engine_open(). */
+/* Metadata and plan of a model, without loading it.  *json is malloc'ed: one line.  The object
+ * holds name, architecture, quantisation, parameters, context, file_bytes, the plan's numbers, chat
+ * (bool), vocabulary, layers, and the general.* strings.  Errors as engine_open(). */
 int engine_inspect(const char *path, struct engine_plan *plan, char **json, struct error *error);
 
 /* When the phases of opening ended, CLOCK_MONOTONIC microseconds, and what they moved. */
@@ -74,11 +74,13 @@ void engine_close(struct engine *engine);
 const struct engine_loading *engine_loading(const struct engine *engine);
 const struct engine_plan *engine_plan(const struct engine *engine);
 const struct tokenizer *engine_tokenizer(const struct engine *engine);
-const struct chat_format *engine_chat_format(const struct engine *engine);
 const char *engine_kernels(const struct engine *engine);
 int32_t engine_context(const struct engine *engine);
 
-/* Compute with this many threads from the next step on (1..as opened). */
+/* How conversations look; NULL when the model's template is of a family that is not known. */
+const struct chat_format *engine_chat_format(const struct engine *engine);
+
+/* Compute with this many threads from the next step on: at least 1, at most as many as opened. */
 void engine_set_threads(struct engine *engine, int threads);
 
 struct engine_request {
@@ -87,8 +89,8 @@ struct engine_request {
                                           * CHAT_NONE completes the last one raw */
     size_t message_count;
     struct sampling sampling;
-    int32_t max_tokens;                  /* 0: as many as the context leaves room for */
-    const struct text *stops;            /* the answer ends before the first of these */
+    int32_t max_tokens;       /* 0: as many as the context leaves room for */
+    const struct text *stops; /* the answer ends before the first of these */
     size_t stop_count;
 };
 
@@ -119,8 +121,9 @@ struct engine_sink {
 
 /* Queue a request; the strings are copied.  Returns 0, or
  *   -EMSGSIZE  prompt (plus max_tokens) does not fit the context: the text has the numbers
- *   -EINVAL    empty prompt, unknown role, a parameter or stop string out of range, a conversation
- *              for a model whose chat template is of an unknown family
+ *   -EINVAL    empty prompt (a conversation's: its last message), unknown role in a conversation,
+ *              a parameter or stop string out of range, a conversation for a model whose chat
+ *              template is of an unknown family
  *   -EAGAIN    ENGINE_REQUESTS_MAX
  *   -ENOMEM */
 int engine_submit(struct engine *engine, uint64_t id, const struct engine_request *request,
@@ -133,15 +136,15 @@ void engine_cancel(struct engine *engine, uint64_t id);
  * decoding sequence.  Returns whether work remains that does not wait for memory. */
 bool engine_step(struct engine *engine, const struct engine_sink *sink);
 
-/* KV memory: `bytes` more may be used; or none, and every request that waits for it ends with
- * ENOMEM and this text. */
+/* KV memory: `bytes` more may be used; or none, and of the requests that wait for it the youngest
+ * end with ENOMEM and this text, until an older one can go on with their pages and asks again. */
 void engine_grant(struct engine *engine, uint64_t bytes);
 void engine_refuse(struct engine *engine, const struct engine_sink *sink, const char *text);
 
 /* Logits of every position of `tokens`, one call of `row` per position in order; a false return
  * ends it.  For `logits`, `nll` and tests; no request may be running.  Returns 0, -EMSGSIZE,
- * -ENOMEM (also when its KV pages were not granted), -EINVAL (an id out of range), or -EIO when they
- * are not finite. */
+ * -ENOMEM (also when its KV pages were not granted), -EINVAL (an id out of range), or -EIO when
+ * they are not finite. */
 int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
                   bool (*row)(void *owner, size_t position, const float *logits, int32_t count),
                   void *owner, struct error *error);

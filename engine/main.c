@@ -50,8 +50,9 @@ static const char help[] =
     "                        once, the median of [-r 5] runs; --json\n"
     "  worker MODEL          serve inferfs on descriptor 3\n"
     "\n"
+    "What computes (generate, logits, nll, bench, worker) takes besides:\n"
     "  -t N                  threads (default: the physical cores that may be used)\n"
-    "  --kernels NAME        as $INFERFS_KERNELS: portable, avx2, ...\n"
+    "  --kernels NAME        as $INFERFS_KERNELS: portable or avx2\n"
     "\n"
     "MODEL is a GGUF file.  The status is 0, 1 for a failure, 2 for a mistake in the command.\n";
 

@@ -10,7 +10,6 @@
 #include "worker.h"
 
 #include "base/memory.h"
-#include "base/threads.h"
 #include "channel.h"
 #include "echo.h"
 #include "inbox.h"
@@ -27,7 +26,6 @@
 struct server {
     struct engine *engine;
     struct inbox *inbox;
-    int threads;          /* as opened */
     int status;           /* the first failure to answer */
     struct buffer input;  /* messages taken and not yet handled */
     struct buffer output; /* messages of this step */
@@ -188,9 +186,7 @@ static void handle(struct server *server, const struct engine_sink *sink)
         engine_refuse(server->engine, sink, why);
         break;
     case PROTOCOL_THREADS:
-        engine_set_threads(server->engine, message->threads < 1                 ? 1
-                                           : message->threads > server->threads ? server->threads
-                                                                                : message->threads);
+        engine_set_threads(server->engine, message->threads);
         break;
     case PROTOCOL_STOP: /* the inbox has seen to it */
     case PROTOCOL_PLAN:
@@ -286,14 +282,11 @@ static int run_model(const struct worker_settings *settings)
     struct server *server = memory_try(1, sizeof *server);
     if (!server || inbox_open(&server->inbox, &error))
         return server ? error.code : ENOMEM;
-    server->threads = settings->engine.threads ? settings->engine.threads : threads_available();
     server->input = buffer_new(INBOX_BYTES_MAX);
     server->output = buffer_new(WORKER_OUTPUT_BYTES_MAX);
     server->text = buffer_new(WORKER_OUTPUT_BYTES_MAX);
-    struct engine_options options = settings->engine;
-    options.threads = server->threads;
     catch_bus_errors();
-    if (engine_open(settings->path, &options, &server->engine, &error))
+    if (engine_open(settings->path, &settings->engine, &server->engine, &error))
         return -channel_fail(error.code, error.text);
     put_ready(server, settings);
     return serve(server);

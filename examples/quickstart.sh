@@ -12,7 +12,9 @@ export PATH="$PWD/build:$PATH"
 readonly question="Why is the sky blue? Answer in one sentence."
 work='' models=${1:-}
 
-step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+[ ! -t 1 ] || bold=$'\033[1m' plain=$'\033[0m'
+step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 clean_up() {
     local status=$?

@@ -384,6 +384,55 @@ static void operation_release(fuse_req_t request, fuse_ino_t number, struct fuse
     fuse_reply_err(request, 0);
 }
 
+/* --- the tree is the daemon's: nobody makes, moves or removes a name -----------------------------
+ */
+
+static void refuse_name(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+    (void)parent, (void)name;
+    fuse_reply_err(request, EPERM);
+}
+
+static void refuse_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    (void)mode;
+    refuse_name(request, parent, name);
+}
+
+static void refuse_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+                         dev_t device)
+{
+    (void)mode, (void)device;
+    refuse_name(request, parent, name);
+}
+
+static void refuse_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+                          struct fuse_file_info *file)
+{
+    (void)mode, (void)file;
+    refuse_name(request, parent, name);
+}
+
+static void refuse_symlink(fuse_req_t request, const char *target, fuse_ino_t parent,
+                           const char *name)
+{
+    (void)target;
+    refuse_name(request, parent, name);
+}
+
+static void refuse_link(fuse_req_t request, fuse_ino_t number, fuse_ino_t parent, const char *name)
+{
+    (void)number;
+    refuse_name(request, parent, name);
+}
+
+static void refuse_rename(fuse_req_t request, fuse_ino_t parent, const char *name,
+                          fuse_ino_t to_parent, const char *to_name, unsigned int flags)
+{
+    (void)to_parent, (void)to_name, (void)flags;
+    refuse_name(request, parent, name);
+}
+
 const struct fuse_lowlevel_ops operations = {
     .init = operation_init,
     .lookup = operation_lookup,
@@ -400,4 +449,12 @@ const struct fuse_lowlevel_ops operations = {
     .flush = operation_flush,
     .fsync = operation_fsync,
     .release = operation_release,
+    .create = refuse_create,
+    .mknod = refuse_mknod,
+    .mkdir = refuse_mkdir,
+    .symlink = refuse_symlink,
+    .link = refuse_link,
+    .rename = refuse_rename,
+    .unlink = refuse_name,
+    .rmdir = refuse_name,
 };

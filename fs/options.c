@@ -1,7 +1,9 @@
 /* options.c - see options.h. */
 #include "fs/options.h"
 
-#include "fs/daemon.h"
+#include "base/threads.h"
+#include "fs/config.h"
+#include "fs/job.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTION(template, member) {template, offsetof(struct options, member), 1}
+#define OPTION(template, member)                                                                   \
+    {                                                                                              \
+        template, offsetof(struct options, member), 1                                              \
+    }
 
 static const struct fuse_opt option_table[] = {
     OPTION("budget=%s", budget),
@@ -18,17 +23,18 @@ static const struct fuse_opt option_table[] = {
     OPTION("kernels=%s", kernels),
     OPTION("max_prompt=%s", max_prompt),
     OPTION("program=%s", program),
-    OPTION("echo_load_ms=%u", echo_load_ms),
-    OPTION("echo_token_ms=%u", echo_token_ms),
-    OPTION("ttl=%u", ttl_s),
-    OPTION("threads=%d", threads),
-    OPTION("context=%d", context),
+    OPTION("context=%s", numbers[OPTION_CONTEXT]),
+    OPTION("echo_load_ms=%s", numbers[OPTION_ECHO_LOAD_MS]),
+    OPTION("echo_token_ms=%s", numbers[OPTION_ECHO_TOKEN_MS]),
+    OPTION("threads=%s", numbers[OPTION_THREADS]),
+    OPTION("ttl=%s", numbers[OPTION_TTL]),
     OPTION("nolineage", no_lineage),
     OPTION("symlinks", symlinks),
     FUSE_OPT_END,
 };
 
-/* Positional arguments: the first is the models folder; the second, the mount point, is libfuse's. */
+/* Positional arguments: the first is the models folder; the second, the mount point, is libfuse's.
+ */
 static int take_argument(void *data, const char *argument, int key, struct fuse_args *out)
 {
     struct options *options = data;
@@ -89,11 +95,39 @@ static int refuse(const char *option, const char *value, const char *accepted)
     return 1;
 }
 
-static int refuse_number(const char *option, int value, const char *accepted)
+/* Digits alone, within [min, max]. */
+static bool parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    return refuse(option, text, accepted);
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || *end || errno || value < min || value > max)
+        return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+static int check_numbers(struct options *options)
+{
+    const struct {
+        const char *name, *accepted;
+        uint32_t min, max, *out;
+    } rules[OPTION_NUMBERS] = {
+        [OPTION_CONTEXT] = {"context", "a number of tokens from 16 to 16777216", CONFIG_CONTEXT_MIN,
+                            CONFIG_CONTEXT_MAX, &options->context},
+        [OPTION_ECHO_LOAD_MS] = {"echo_load_ms", "a number from 0 to 3600000", 0,
+                                 OPTION_ECHO_MS_MAX, &options->echo_load_ms},
+        [OPTION_ECHO_TOKEN_MS] = {"echo_token_ms", "a number from 0 to 3600000", 0,
+                                  OPTION_ECHO_MS_MAX, &options->echo_token_ms},
+        [OPTION_THREADS] = {"threads", "a number from 1 to 64", 1, THREADS_MAX, &options->threads},
+        [OPTION_TTL] = {"ttl", "a number of seconds up to 1073741824", 0, OPTION_TTL_S_MAX,
+                        &options->ttl_s},
+    };
+    for (size_t i = 0; i < OPTION_NUMBERS; i++)
+        if (options->numbers[i] &&
+            !parse_number(options->numbers[i], rules[i].min, rules[i].max, rules[i].out))
+            return refuse(rules[i].name, options->numbers[i], rules[i].accepted);
+    return 0;
 }
 
 /* Values that fuse_opt can't check. */
@@ -108,24 +142,21 @@ static int check_values(struct options *options)
     if (options->budget &&
         options_parse_size(text_of(options->budget), available, &options->budget_bytes))
         return refuse("budget", options->budget, "a size such as 5G, 300M or 60%");
-    if (options->max_prompt && (options_parse_size(text_of(options->max_prompt), available,
-                                                   &options->prompt_bytes_max) ||
-                                options->prompt_bytes_max > JOB_PROMPT_BYTES_MAX))
+    if (options->max_prompt &&
+        (options_parse_size(text_of(options->max_prompt), available, &options->prompt_bytes_max) ||
+         options->prompt_bytes_max > JOB_PROMPT_BYTES_MAX))
         return refuse("max_prompt", options->max_prompt, "a size of at most 48M");
-    if (options->threads < 0 || options->threads > 64)
-        return refuse_number("threads", options->threads, "a number from 1 to 64");
-    if (options->context != 0 && (options->context < CONFIG_CONTEXT_MIN ||
-                                  options->context > CONFIG_CONTEXT_MAX))
-        return refuse_number("context", options->context, "a number of tokens from 16 to 16777216");
-    return 0;
+    if (options->kernels && strcmp(options->kernels, "portable") != 0 &&
+        strcmp(options->kernels, "avx2") != 0)
+        return refuse("kernels", options->kernels, "portable or avx2");
+    return check_numbers(options);
 }
 
 int options_parse(struct fuse_args *args, struct options *out)
 {
     struct fuse_cmdline_opts common;
     *out = (struct options){0};
-    if (fuse_opt_parse(args, out, option_table, take_argument) ||
-        fuse_parse_cmdline(args, &common))
+    if (fuse_opt_parse(args, out, option_table, take_argument) || fuse_parse_cmdline(args, &common))
         return 1;
     out->mountpoint = common.mountpoint;
     out->foreground = common.foreground || common.debug;
@@ -151,25 +182,32 @@ void options_free(struct options *options)
     free(options->kernels);
     free(options->max_prompt);
     free(options->program);
+    for (size_t i = 0; i < OPTION_NUMBERS; i++)
+        free(options->numbers[i]);
 }
 
 void options_help(const char *program)
 {
     printf("usage: %s MODELS_DIR MOUNTPOINT [options]\n\n", program);
-    printf("Presents every model (NAME.gguf) of MODELS_DIR as the directory MOUNTPOINT/NAME.\n\n"
-           "    -o budget=SIZE         memory for models: 5G, 300M, 60%% (default: 60%% of what is\n"
-           "                           available at start)\n"
-           "    -o ttl=SECONDS         unload a model that was not used for so long (default: never)\n"
-           "    -o threads=N           threads of a model's worker (default: the physical cores)\n"
-           "    -o context=N           most tokens of a conversation (default: the model's)\n"
-           "    -o max_prompt=SIZE     longest prompt (default: 8M)\n"
-           "    -o kernels=NAME        portable, avx2 (default: the best for this CPU)\n"
-           "    -o nolineage           `output` is the newest answer, whoever asked\n"
-           "    -o symlinks            follow symbolic links in MODELS_DIR\n"
-           "    -o program=PATH        the engine's program (default: inferfs-engine beside inferfs)\n"
-           "    -o engine=echo         a fake engine that answers with the prompt\n"
-           "    -o echo_load_ms=N      ... and takes so long to load\n"
-           "    -o echo_token_ms=N     ... and for each word\n\n");
-    fuse_cmdline_help();
+    printf(
+        "Presents every model (NAME.gguf) of MODELS_DIR as the directory MOUNTPOINT/NAME.\n\n"
+        "    -o budget=SIZE         memory for models: 5G, 300M, 60%% (default: 60%% of what is\n"
+        "                           available at start)\n"
+        "    -o ttl=SECONDS         unload a model that was not used for so long (default: never)\n"
+        "    -o threads=N           threads of a model's worker (default: the physical cores)\n"
+        "    -o context=N           most tokens of a conversation (default: the model's)\n"
+        "    -o max_prompt=SIZE     longest prompt (default: 8M)\n"
+        "    -o kernels=NAME        portable, avx2 (default: the best for this CPU)\n"
+        "    -o nolineage           `output` is the newest answer, whoever asked\n"
+        "    -o symlinks            follow symbolic links in MODELS_DIR\n"
+        "    -o program=PATH        the engine's program (default: inferfs-engine beside inferfs)\n"
+        "    -o engine=echo         a fake engine that answers with the prompt\n"
+        "    -o echo_load_ms=N      ... and takes so long to load\n"
+        "    -o echo_token_ms=N     ... and for each word\n\n"
+        "    -f                     stay in the foreground\n"
+        "    -d   -o debug          the same, and show each request of the kernel\n"
+        "    -s                     accepted: the daemon has one thread anyway\n"
+        "    -h   --help            this text\n"
+        "    -V   --version         version\n\n");
     fuse_lowlevel_help();
 }

@@ -54,8 +54,8 @@ static int start_process(struct model *model, bool probe, const struct worker_ca
         .echo = options->echo,
         .echo_load_ms = options->echo_load_ms,
         .echo_token_ms = options->echo_token_ms,
-        .threads = options->threads,
-        .context = model->config.context ? model->config.context : options->context,
+        .threads = (int)options->threads,
+        .context = model->config.context ? model->config.context : (int32_t)options->context,
         .kernels = options->kernels,
     };
     int status = worker_start(daemon->loop, &worker, callbacks, model, out, error);
@@ -337,7 +337,7 @@ static bool is_computing(const struct model *model)
 
 void residents_share_threads(struct daemon *daemon)
 {
-    int whole = daemon->options.threads ? daemon->options.threads : threads_available();
+    int whole = daemon->options.threads ? (int)daemon->options.threads : threads_available();
     int busy = 0;
     for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
         busy += is_computing(catalog_at(daemon->catalog, i)->owner);

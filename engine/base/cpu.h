@@ -1,8 +1,9 @@
 /* cpu.h - which of OpenBLAS's kernels suit this processor.
  *
  * Why:      an OpenBLAS older than the processor does not know its model number and falls back to
- *           kernels of 2004, four to seven times slower.  What the processor can do is in CPUID,
- * and what the kernel lets it do in XCR0, whatever its number is. Threads:  any.
+ *           kernels of 2004, four to seven times slower.  What a processor can do is in CPUID, and
+ *           what the system lets it do in XCR0, whatever its number is.
+ * Threads:  any.
  */
 #ifndef BASE_CPU_H
 #define BASE_CPU_H

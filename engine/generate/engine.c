@@ -176,7 +176,7 @@ const struct tokenizer *engine_tokenizer(const struct engine *engine)
 
 const struct chat_format *engine_chat_format(const struct engine *engine)
 {
-    return &engine->chat;
+    return engine->chat_error.code ? NULL : &engine->chat;
 }
 
 const char *engine_kernels(const struct engine *engine)

@@ -10,22 +10,22 @@
 /* exp(-50) times the largest vocabulary is below what a double can tell from nothing. */
 #define WEIGHT_EXPONENT_MIN (-50.0)
 
-static const float TEMPERATURE_MAX = 100, REPEAT_PENALTY_MAX = 100;
-
 int sampler_check(const struct sampling *sampling, struct error *error)
 {
-    if (!(sampling->temperature >= 0 && sampling->temperature <= TEMPERATURE_MAX))
-        return error_set(error, EINVAL, "temperature is %g, not 0 to %g",
-                         (double)sampling->temperature, (double)TEMPERATURE_MAX);
+    const double temperature = (double)sampling->temperature;
+    const double penalty = (double)sampling->repeat_penalty;
+    if (!(temperature >= 0 && temperature <= SAMPLING_TEMPERATURE_MAX))
+        return error_set(error, EINVAL, "temperature is %g, not 0 to %g", temperature,
+                         SAMPLING_TEMPERATURE_MAX);
     if (sampling->top_k < 0)
         return error_set(error, EINVAL, "top_k is %d, below 0", sampling->top_k);
     if (!(sampling->top_p >= 0 && sampling->top_p <= 1))
         return error_set(error, EINVAL, "top_p is %g, not 0 to 1", (double)sampling->top_p);
     if (!(sampling->min_p >= 0 && sampling->min_p <= 1))
         return error_set(error, EINVAL, "min_p is %g, not 0 to 1", (double)sampling->min_p);
-    if (!(sampling->repeat_penalty > 0 && sampling->repeat_penalty <= REPEAT_PENALTY_MAX))
-        return error_set(error, EINVAL, "repeat_penalty is %g, not above 0 and up to %g",
-                         (double)sampling->repeat_penalty, (double)REPEAT_PENALTY_MAX);
+    if (!(penalty >= SAMPLING_REPEAT_PENALTY_MIN && penalty <= SAMPLING_REPEAT_PENALTY_MAX))
+        return error_set(error, EINVAL, "repeat_penalty is %g, not %g to %g", penalty,
+                         SAMPLING_REPEAT_PENALTY_MIN, SAMPLING_REPEAT_PENALTY_MAX);
     return 0;
 }
 

@@ -3,12 +3,12 @@
  * The order: repetition penalty, temperature, top-k, top-p, min-p, draw.  top-p and min-p look at
  * the probabilities that the temperature has made.
  *
- * Owns:     struct sampler is a plain value; sampler_room holds the candidates of one row and
+ * Owns:     nothing: struct sampler is a plain value.  The room for candidates is the caller's; one
  *           serves all sequences, one after the other.
- * Promise:  the same logits, parameters and seed give the same token on every machine; no row of
- *           numbers, finite or not, leads outside the vocabulary.  top-k never sorts the
- * vocabulary. Threads:  one thread a sampler and a room. Source:   sampling.h; xoshiro256** and
- * splitmix64 (Blackman and Vigna 2018).
+ * Promise:  the same logits, parameters and seed give the same token; no row of numbers, finite or
+ *           not, leads outside the vocabulary.  top-k never sorts the vocabulary.
+ * Threads:  one thread a sampler and a room.
+ * Source:   sampling.h; xoshiro256** and splitmix64 (Blackman and Vigna 2018).
  */
 #ifndef GENERATE_SAMPLER_H
 #define GENERATE_SAMPLER_H

@@ -9,6 +9,11 @@
 
 #include <stdint.h>
 
+/* The largest and smallest parameters, the same as in config/. */
+#define SAMPLING_TEMPERATURE_MAX    10.0
+#define SAMPLING_REPEAT_PENALTY_MIN 0.1
+#define SAMPLING_REPEAT_PENALTY_MAX 10.0
+
 struct sampling {
     float temperature;    /* 0: greedy */
     int32_t top_k;        /* 0: off */

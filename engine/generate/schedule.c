@@ -47,7 +47,7 @@ const char *engine_finish_name(enum engine_finish finish)
 static int encode_raw(const struct engine *engine, struct text text, struct tokens *out)
 {
     int32_t bos = tokenizer_bos(engine->tokenizer);
-    int status = text.length && bos != VOCABULARY_NONE ? tokens_append(out, bos) : 0;
+    int status = bos == VOCABULARY_NONE ? 0 : tokens_append(out, bos);
     return status ? status : tokenizer_encode(engine->tokenizer, text, TOKENIZER_PLAIN, out);
 }
 
@@ -73,13 +73,13 @@ static int encode_chat(const struct engine *engine, const struct engine_request 
 static int encode(const struct engine *engine, const struct engine_request *request,
                   struct tokens *out, struct error *error)
 {
-    if (request->message_count == 0)
+    size_t index = request->raw || !request->message_count ? 0 : request->message_count - 1;
+    if (request->message_count == 0 || request->messages[index].content.length == 0)
         return error_set(error, EINVAL, "the prompt is empty");
     if (!request->raw && engine->chat_error.code)
         return error_set(error, EINVAL, "%s; only raw completion works", engine->chat_error.text);
     if (!request->raw && engine->chat.family != CHAT_NONE)
         return encode_chat(engine, request, out, error);
-    size_t index = request->raw ? 0 : request->message_count - 1;
     int status = encode_raw(engine, request->messages[index].content, out);
     return status ? error_set(error, -status, "the prompt can't be tokenised") : 0;
 }
@@ -313,11 +313,12 @@ void engine_grant(struct engine *engine, uint64_t bytes)
     engine->need_asked = false;
 }
 
+/* The youngest first: the pages of each that ends may be all that an older one waits for. */
 void engine_refuse(struct engine *engine, const struct engine_sink *sink, const char *text)
 {
     engine->need_asked = false;
-    for (int i = 0; i < engine->running_count; i++)
-        if (engine->running[i]->starved)
+    for (int i = engine->running_count - 1; i >= 0 && kv_available(&engine->kv) == 0; i--)
+        if (engine->running[i]->starved && !engine->running[i]->cancelled)
             fail(engine, sink, engine->running[i], ENOMEM, text);
     close_holes(engine);
 }

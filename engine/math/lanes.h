@@ -6,7 +6,7 @@
  *
  * Promise:  each operation is one correctly rounded IEEE operation per lane.  lanes_max(a, b) is
  *           a > b ? a : b, hence b when either is NaN; lanes_min alike.  Results that are NaN are
- * NaN in every form; their payload is not promised.
+ *           NaN in every form; their payload is not promised.
  */
 #ifndef MATH_LANES_H
 #define MATH_LANES_H

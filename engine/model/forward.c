@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "math/attention.h"
+#include "math/quant.h"
 #include "math/vector.h"
 
 #include <errno.h>
@@ -224,6 +225,12 @@ void forward_close(struct forward *forward)
 
 /* ---- vectors and products ---- */
 
+/* Whether products with this matrix read quantised vectors. */
+static bool is_quantised(const struct matrix *matrix)
+{
+    return quant_is_block_type(matrix->type);
+}
+
 /* Make vectors ready for products: norm `source` (NULL: the rows are there already) and quantise.
  * Of several, each thread takes some, and a barrier follows.  A single one is prepared by every
  * thread for itself: that costs no more than waiting for it, and saves the barrier. */
@@ -407,9 +414,8 @@ static void attend(const struct worker *worker, int32_t layer)
 static void attention_half(const struct worker *worker, const struct layer *layer, int32_t index)
 {
     struct forward *forward = worker->forward;
-    bool quantised = model_is_quantised(&layer->query.weight) ||
-                     model_is_quantised(&layer->key.weight) ||
-                     model_is_quantised(&layer->value.weight);
+    bool quantised = is_quantised(&layer->query.weight) || is_quantised(&layer->key.weight) ||
+                     is_quantised(&layer->value.weight);
     const struct activations *input = prepare(worker, &forward->input, forward->count, forward->x,
                                               layer->attention_norm, quantised);
     project(worker, layer, index, input);
@@ -417,7 +423,7 @@ static void attention_half(const struct worker *worker, const struct layer *laye
     attend(worker, index);
     threads_barrier(worker->team);
     const struct activations *mixed = prepare(worker, &forward->mixed, forward->count, NULL, NULL,
-                                              model_is_quantised(&layer->output.weight));
+                                              is_quantised(&layer->output.weight));
     multiply_into_stream(worker, &layer->output, mixed);
     threads_barrier(worker->team);
 }
@@ -445,14 +451,13 @@ static void gate(const struct worker *worker, const struct layer *layer,
 static void hidden_half(const struct worker *worker, const struct layer *layer)
 {
     struct forward *forward = worker->forward;
-    bool quantised =
-        model_is_quantised(&layer->gate.weight) || model_is_quantised(&layer->up.weight);
+    bool quantised = is_quantised(&layer->gate.weight) || is_quantised(&layer->up.weight);
     const struct activations *input =
         prepare(worker, &forward->input, forward->count, forward->x, layer->hidden_norm, quantised);
     gate(worker, layer, input);
     threads_barrier(worker->team);
     const struct activations *hidden = prepare(worker, &forward->hidden, forward->count, NULL, NULL,
-                                               model_is_quantised(&layer->down.weight));
+                                               is_quantised(&layer->down.weight));
     multiply_into_stream(worker, &layer->down, hidden);
     threads_barrier(worker->team);
 }
@@ -473,7 +478,7 @@ static void head(const struct worker *worker)
                         model->output_norm, width, model->config.epsilon);
     threads_barrier(worker->team);
     const struct activations *final =
-        prepare(worker, &forward->final, count, NULL, NULL, model_is_quantised(&model->head));
+        prepare(worker, &forward->final, count, NULL, NULL, is_quantised(&model->head));
     threads_share(worker->team, model->head.rows, MATRIX_GRAIN, &begin, &end);
     const struct linear linear = {.weight = model->head};
     multiply(forward, &linear, final, count, forward->logits, begin, end);

@@ -168,8 +168,3 @@ void model_close(struct model *model)
     free(model->layers);
     *model = (struct model){0};
 }
-
-bool model_is_quantised(const struct matrix *matrix)
-{
-    return tensor_format((uint32_t)matrix->type)->block > 1;
-}

@@ -45,7 +45,4 @@ struct model {
 int model_open(const struct gguf *gguf, struct model *out, struct error *error);
 void model_close(struct model *model);
 
-/* Whether products with this matrix read quantised vectors. */
-bool model_is_quantised(const struct matrix *matrix);
-
 #endif

@@ -72,7 +72,8 @@ static bool template_trims(struct text source)
 }
 
 /* The length of the constant text from `at` to TURN_END, or false when the string or the raw text
- * that `at` stands in ends before: the template puts a variable there.  quote 0: raw text. */
+ * that `at` stands in ends before: the template puts a variable there.  quote 0: raw text.  Another
+ * turn's start ends it too, so that all searches together read the source once. */
 static bool constant_length(struct text source, size_t at, char quote, size_t *length)
 {
     for (size_t i = at; i < source.length; i++) {
@@ -80,7 +81,7 @@ static bool constant_length(struct text source, size_t at, char quote, size_t *l
             *length = i - at;
             return true;
         }
-        if (quote && source.bytes[i] == quote)
+        if ((quote && source.bytes[i] == quote) || starts_with(text_from(source, i), TURN_START))
             return false;
         if (quote && source.bytes[i] == '\\')
             i++;

@@ -159,11 +159,6 @@ int32_t tokenizer_bos(const struct tokenizer *tokenizer)
     return tokenizer->vocabulary->add_bos ? tokenizer->vocabulary->bos : VOCABULARY_NONE;
 }
 
-int32_t tokenizer_eos(const struct tokenizer *tokenizer)
-{
-    return tokenizer->vocabulary->add_eos ? tokenizer->vocabulary->eos : VOCABULARY_NONE;
-}
-
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string)
 {
     return special_find(tokenizer->special, string);

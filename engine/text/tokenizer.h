@@ -51,9 +51,9 @@ size_t tokenizer_piece_bytes_max(const struct tokenizer *tokenizer);
 /* Does this token end a generation (eos, eot, eom and the well-known end strings)? */
 bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id);
 
-/* The ids that start/end a raw prompt, or VOCABULARY_NONE when this model adds none. */
+/* The id that starts a prompt, or VOCABULARY_NONE when this model adds none.  None ends one,
+ * whatever the file's add_eos_token says: what is completed has not ended. */
 int32_t tokenizer_bos(const struct tokenizer *tokenizer);
-int32_t tokenizer_eos(const struct tokenizer *tokenizer);
 
 /* The id of an exact special token string, or VOCABULARY_NONE. */
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string);

@@ -154,7 +154,7 @@ static int read_ids(const struct gguf *gguf, struct vocabulary *out, struct erro
     return status;
 }
 
-/* Absent keys leave the empty text and the pre-tokenizer's flags. */
+/* Absent keys leave the empty text and the pre-tokenizer's flag. */
 static int read_settings(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
     int status = gguf_get_string(gguf, "tokenizer.ggml.model", &out->model, error);
@@ -168,8 +168,6 @@ static int read_settings(const struct gguf *gguf, struct vocabulary *out, struct
     out->add_bos = rule && rule->adds_bos && text_is(out->model, "gpt2");
     if (!status || status == -ENOENT)
         status = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &out->add_bos, error);
-    if (!status || status == -ENOENT)
-        status = gguf_get_bool(gguf, "tokenizer.ggml.add_eos_token", &out->add_eos, error);
     return status == -ENOENT ? 0 : status;
 }
 

@@ -44,7 +44,7 @@ struct vocabulary {
     struct text *merges; /* [merge_count], "left right" */
     int32_t merge_count;
     int32_t bos, eos, eot, eom, unknown, padding; /* ids or VOCABULARY_NONE */
-    bool add_bos, add_eos;     /* the file's flags, or the default of its pre-tokenizer */
+    bool add_bos;              /* the file's flag, or the default of its pre-tokenizer */
     struct text chat_template; /* Jinja source, empty when there is none */
 };
 

@@ -164,7 +164,7 @@ trouble() {
     while [ "$(now_ms)" -lt "$storm_end_ms" ]; do
         worker=$(workers | shuf -n 1)
         case $((RANDOM % 4)) in
-        0) [ -z "$worker" ] || kill -9 "$worker" ;;
+        0) [ -z "$worker" ] || kill -9 "$worker" || true ;; # it may just have left
         1) rm -f "$MODELS/b.gguf" && sleep 0.1 && model_make b 64M ;;
         2) model_make new 64M && mv "$MODELS/new.gguf" "$MODELS/b.gguf" ;;
         3) echo $((RANDOM % 100 + 70))M >"$M/budget" ;;

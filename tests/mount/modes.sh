@@ -26,6 +26,10 @@ check_refused "nor opened for both" "Permission denied" 'exec 3<>$M/a/prompt'
 check_refused "an output can't be written" "Permission denied" '/bin/echo x > $M/a/output'
 check_refused "nor a status" "Permission denied" '/bin/echo x > $M/status'
 check_refused "a ctl can't be read" "Permission denied" 'cat $M/a/ctl'
+for line in 'mkdir $M/new' 'touch $M/a/new' '/bin/echo x > $M/a/new' 'rm -f $M/a/prompt' \
+    'rmdir $M/a' 'mv $M/a $M/b' 'ln -s x $M/link' 'ln $M/status $M/other'; do
+    check_refused "nobody changes the tree: $line" "not permitted" "$line"
+done
 check "no file can be made" typed '! touch $M/new && ! mkdir $M/new && ! touch $M/a/new'
 check "none can go" typed '! rm -f $M/a/prompt && ! rmdir $M/a && ! mv $M/a $M/b'
 check "no mode can change" typed '! chmod 777 $M/a/prompt'

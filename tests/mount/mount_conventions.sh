@@ -21,6 +21,10 @@ command_line() {
     check "names the option" grep -q nonsense "$T/stderr"
     status_of 1 "an unknown letter" "$MODELS" "$M" -Z
     status_of 1 "a budget that is no size" "$MODELS" "$M" -o budget=much
+    status_of 1 "threads that are no number" "$MODELS" "$M" -o threads=2abc
+    status_of 1 "no threads" "$MODELS" "$M" -o threads=0
+    status_of 1 "kernels that nobody has" "$MODELS" "$M" -o kernels=sse9
+    status_of 1 "a context of nothing" "$MODELS" "$M" -o context=-1
     status_of 1 "an engine that is none" "$MODELS" "$M" -o engine=nonsense
     status_of 2 "no mount point" "$MODELS"
     status_of any "no arguments"

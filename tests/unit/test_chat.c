@@ -130,6 +130,25 @@ static void a_system_turn_with_a_variable_is_no_default(void **state)
     assert_default_system("{{ '<|im_start|>system", "");
 }
 
+/* Each of these turns could reach to the end of the template: looked at apart, that takes hours. */
+static void a_template_of_many_open_turns_takes_no_time(void **state)
+{
+    (void)state;
+    static const char turn[] = "<|im_start|>system\nx";
+    enum { BYTES = 8 << 20, STRIDE = sizeof turn - 1 };
+    char *source = malloc(BYTES + 1);
+    assert_non_null(source);
+    memset(source, 'x', BYTES);
+    source[BYTES] = 0;
+    for (size_t at = 0; at + STRIDE <= BYTES; at += STRIDE)
+        memcpy(source + at, turn, STRIDE);
+    struct fixture fixture = fixture_open(source);
+    assert_int_equal(fixture.format.family, CHAT_CHATML);
+    assert_int_equal(fixture.format.default_system.length, 0);
+    fixture_close(&fixture);
+    free(source);
+}
+
 static void a_system_message_replaces_the_default(void **state)
 {
     (void)state;
@@ -369,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_default_system_text_of_the_template),
         cmocka_unit_test(a_system_turn_with_a_variable_is_no_default),
+        cmocka_unit_test(a_template_of_many_open_turns_takes_no_time),
         cmocka_unit_test(a_system_message_replaces_the_default),
         cmocka_unit_test(trims_contents_where_the_template_does),
         cmocka_unit_test(a_model_without_a_template_uses_its_markers),

@@ -399,6 +399,26 @@ static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
     close_run(run);
 }
 
+static void a_conversation_without_a_question_is_an_empty_prompt(void **state)
+{
+    (void)state;
+    struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
+    tiny.chats = true;
+    const struct engine_options options = usual_options();
+    struct run *run = open_run(&tiny, &options);
+    const struct chat_message messages[] = {{text_of("system"), text_of("Be brief.")},
+                                            {text_of("user"), text_of("")}};
+    struct engine_request request = {.messages = messages, .sampling = greedy};
+    struct error error = {0};
+    assert_int_equal(engine_submit(run->engine, 0, &request, &error), -EINVAL);
+    request.message_count = 2;
+    assert_int_equal(engine_submit(run->engine, 0, &request, &error), -EINVAL);
+    assert_non_null(strstr(error.text, "empty"));
+    request.message_count = 1;
+    assert_int_equal(engine_submit(run->engine, 0, &request, &error), 0);
+    close_run(run);
+}
+
 static void requests_that_can_not_run_are_refused_with_numbers(void **state)
 {
     (void)state;
@@ -556,6 +576,70 @@ static void those_with_memory_go_on_while_others_wait_and_are_refused(void **sta
     close_run(run);
 }
 
+/* Ending all three at once would be two too many: the pages of one are enough for another. */
+static void a_refusal_ends_the_youngest_until_another_can_go_on(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 16);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    engine_grant(run->engine, 3 * engine_plan(run->engine)->kv_page_bytes);
+    for (uint64_t id = 0; id < 3; id++)
+        submit(run, id, "one page, and then a second", 60);
+    run_all(run);
+    assert_true(run->need > 0); /* each has one page and waits for another */
+    engine_refuse(run->engine, &run->sink, "no");
+    run->need = 0;
+    assert_false(run->answers[0].done);
+    assert_false(run->answers[1].done);
+    assert_int_equal(run->answers[2].finish, ENGINE_FAILED);
+    assert_int_equal(run->answers[2].error.code, ENOMEM);
+    run_all(run); /* the first takes the page, ends, and leaves two */
+    assert_int_equal(run->answers[0].count, 60);
+    assert_same_answer(&run->answers[0], &run->answers[1]);
+    close_run(run);
+}
+
+static void a_refusal_that_comes_too_late_ends_nobody(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    engine_grant(run->engine, engine_plan(run->engine)->kv_page_bytes);
+    submit(run, 0, "one page", 3);
+    submit(run, 1, "one page", 3);
+    submit(run, 2, "one page", 3);
+    while (!run->answers[0].done)
+        engine_step(run->engine, &run->sink);
+    assert_true(run->need > 0);
+    engine_refuse(run->engine, &run->sink, "no"); /* but a page has come free */
+    assert_false(run->answers[1].done || run->answers[2].done);
+    run->need = 0;
+    while (!run->answers[1].done)
+        engine_step(run->engine, &run->sink);
+    assert_int_equal(run->answers[1].count, 3);
+    close_run(run);
+}
+
+static void who_is_cancelled_is_not_refused(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
+    struct engine_options options = usual_options();
+    options.kv_bytes = 0;
+    struct run *run = open_run(&tiny, &options);
+    submit(run, 0, "hello", 40);
+    engine_step(run->engine, &run->sink);
+    engine_cancel(run->engine, 0);
+    engine_refuse(run->engine, &run->sink, "no");
+    engine_step(run->engine, &run->sink);
+    assert_int_equal(run->answers[0].finish, ENGINE_CANCELLED);
+    close_run(run);
+}
+
 static void pages_that_come_free_end_the_waiting(void **state)
 {
     (void)state;
@@ -650,12 +734,16 @@ int main(void)
         cmocka_unit_test(an_answer_ends_before_a_stop_string),
         cmocka_unit_test(a_seed_decides_an_answer),
         cmocka_unit_test(a_conversation_is_rendered_and_a_raw_prompt_is_not),
+        cmocka_unit_test(a_conversation_without_a_question_is_an_empty_prompt),
         cmocka_unit_test(requests_that_can_not_run_are_refused_with_numbers),
         cmocka_unit_test(more_requests_than_sequences_all_get_their_answer),
         cmocka_unit_test(cancelling_ends_one_request_and_not_its_company),
         cmocka_unit_test(closing_ends_what_runs_and_waits),
         cmocka_unit_test(memory_is_asked_for_once_and_answers_stay_the_same),
         cmocka_unit_test(those_with_memory_go_on_while_others_wait_and_are_refused),
+        cmocka_unit_test(a_refusal_ends_the_youngest_until_another_can_go_on),
+        cmocka_unit_test(a_refusal_that_comes_too_late_ends_nobody),
+        cmocka_unit_test(who_is_cancelled_is_not_refused),
         cmocka_unit_test(pages_that_come_free_end_the_waiting),
         cmocka_unit_test(a_waiting_request_can_be_cancelled),
         cmocka_unit_test(a_weight_that_is_not_a_number_ends_the_request_alone),

@@ -246,19 +246,26 @@ static void parameters_out_of_range_are_refused_by_name(void **state)
         {{-0.1f, 0, 1, 0, 1, 0}, "temperature"},
         {{NAN, 0, 1, 0, 1, 0}, "temperature"},
         {{INFINITY, 0, 1, 0, 1, 0}, "temperature"},
+        {{10.1f, 0, 1, 0, 1, 0}, "temperature"},
         {{1, -1, 1, 0, 1, 0}, "top_k"},
         {{1, 0, 1.5f, 0, 1, 0}, "top_p"},
         {{1, 0, NAN, 0, 1, 0}, "top_p"},
         {{1, 0, 1, 2, 1, 0}, "min_p"},
         {{1, 0, 1, 0, 0, 0}, "repeat_penalty"},
         {{1, 0, 1, 0, NAN, 0}, "repeat_penalty"},
+        {{1, 0, 1, 0, 0.09f, 0}, "repeat_penalty"},
+        {{1, 0, 1, 0, 10.1f, 0}, "repeat_penalty"},
     };
+    const struct sampling extremes[] = {{10, INT32_MAX, 0, 1, 0.1f, UINT64_MAX},
+                                        {0x1p-149f, 0, 1, 0, 10, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error = {0};
         assert_int_equal(sampler_check(&cases[i].sampling, &error), -EINVAL);
         assert_non_null(strstr(error.text, cases[i].name));
     }
     assert_int_equal(sampler_check(&plain, NULL), 0);
+    for (size_t i = 0; i < sizeof extremes / sizeof *extremes; i++)
+        assert_int_equal(sampler_check(&extremes[i], NULL), 0);
 }
 
 int main(void)

@@ -321,17 +321,14 @@ static void knows_what_ends_a_generation(void **state)
     fixture_close(&fixture);
 }
 
-static void names_the_ids_around_a_raw_prompt(void **state)
+static void names_the_id_before_a_prompt(void **state)
 {
     (void)state;
     struct fixture fixture = fixture_open("gpt-2", NULL, NULL);
     fixture.vocabulary->bos = 1;
-    fixture.vocabulary->eos = 2;
     assert_int_equal(tokenizer_bos(fixture.tokenizer), VOCABULARY_NONE);
-    assert_int_equal(tokenizer_eos(fixture.tokenizer), VOCABULARY_NONE);
-    fixture.vocabulary->add_bos = fixture.vocabulary->add_eos = true;
+    fixture.vocabulary->add_bos = true;
     assert_int_equal(tokenizer_bos(fixture.tokenizer), 1);
-    assert_int_equal(tokenizer_eos(fixture.tokenizer), 2);
     fixture_close(&fixture);
 }
 
@@ -601,7 +598,7 @@ int main(void)
         cmocka_unit_test(decodes_one_token_at_a_time),
         cmocka_unit_test(characters_outside_the_alphabet_decode_as_they_are),
         cmocka_unit_test(knows_what_ends_a_generation),
-        cmocka_unit_test(names_the_ids_around_a_raw_prompt),
+        cmocka_unit_test(names_the_id_before_a_prompt),
         cmocka_unit_test(refuses_what_it_does_not_know),
         cmocka_unit_test(a_text_that_is_too_long_leaves_the_ids_alone),
         cmocka_unit_test(any_bytes_come_back),

@@ -86,7 +86,6 @@ static void reads_tokens_merges_ids_and_flags(void **state)
     assert_int_equal(vocabulary->eot, VOCABULARY_NONE);
     assert_int_equal(vocabulary->padding, VOCABULARY_NONE); /* -1 is how some files say "none" */
     assert_true(vocabulary->add_bos);
-    assert_false(vocabulary->add_eos);
     assert_true(text_is(vocabulary->chat_template, "{{ x }}"));
     reading_free(&reading);
 }
