@@ -29,10 +29,10 @@ struct lineage {
 /* The ancestry of a thread now, from /proc; stops before pid 1. */
 void lineage_take(pid_t thread, struct lineage *out);
 
-/* How many generations up from the reader the nearest ancestor stands that it has in common with the
- * writer (0: the reader itself wrote), or LINEAGE_STRANGER when there is none or either is unknown.
- * Smaller is nearer.  Only the reader's side counts: whether a shell wrote a prompt itself or through
- * a child makes no difference, the newer one is meant. */
+/* How many generations up from the reader the nearest ancestor stands that it has in common with
+ * the writer (0: the reader itself wrote), or LINEAGE_STRANGER when there is none or either is
+ * unknown. Smaller is nearer.  Only the reader's side counts: whether a shell wrote a prompt itself
+ * or through a child makes no difference, the newer one is meant. */
 uint32_t lineage_distance(const struct lineage *reader, const struct lineage *writer);
 
 #endif

@@ -1,5 +1,5 @@
-/* log.c - see log.h.  Its two settings are, with syslog's own, the only state that is not reached from
- * struct daemon: a message must be possible where no daemon is at hand. */
+/* log.c - see log.h.  Its two settings are, with syslog's own, the only state that is not reached
+ * from struct daemon: a message must be possible where no daemon is at hand. */
 #include "fs/log.h"
 
 #include <stdarg.h>

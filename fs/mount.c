@@ -31,8 +31,8 @@ static void detach_stale(const char *mountpoint)
         umount2(mountpoint, MNT_DETACH);
         return;
     }
-    char *arguments[] = {strdup("fusermount3"), strdup("-u"), strdup("-z"), strdup("--"),
-                         strdup(mountpoint), NULL};
+    char *arguments[] = {strdup("fusermount3"), strdup("-u"),       strdup("-z"),
+                         strdup("--"),          strdup(mountpoint), NULL};
     pid_t pid;
     if (posix_spawnp(&pid, "fusermount3", NULL, NULL, arguments, environ) == 0)
         waitpid(pid, NULL, 0);

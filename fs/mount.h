@@ -7,9 +7,9 @@
 
 #include "fs/options.h"
 
-/* Make both paths absolute, detach a mount that a killed daemon left behind, refuse a models folder on
- * or under the mount point (the daemon would wait for itself), and open the models folder.  Returns a
- * descriptor, or -1 after one line on stderr. */
+/* Make both paths absolute, detach a mount that a killed daemon left behind, refuse a models folder
+ * on or under the mount point (the daemon would wait for itself), and open the models folder.
+ * Returns a descriptor, or -1 after one line on stderr. */
 int mount_prepare(struct options *options);
 
 /* Find inferfs-engine: options->program, else beside this program, else in PATH.  Returns 0, or -1

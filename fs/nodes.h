@@ -43,7 +43,7 @@ struct file_operations;
 
 struct node_type {
     const char *name;
-    mode_t mode;               /* type and permissions */
+    mode_t mode; /* type and permissions */
     enum node_kind parent;
     const struct file_operations *operations; /* of a regular file */
 };

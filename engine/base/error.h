@@ -14,11 +14,12 @@
 enum { ERROR_TEXT_BYTES = 256 };
 
 struct error {
-    int code;                     /* a positive errno, 0 when nothing went wrong */
-    char text[ERROR_TEXT_BYTES];  /* cut with "..." when it does not fit */
+    int code;                    /* a positive errno, 0 when nothing went wrong */
+    char text[ERROR_TEXT_BYTES]; /* cut with "..." when it does not fit */
 };
 
-/* Fill *error (which may be NULL) and return -code, so that a caller can `return error_set(...)`. */
+/* Fill *error (which may be NULL) and return -code, so that a caller can `return error_set(...)`.
+ */
 int error_set(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
