@@ -89,7 +89,8 @@ struct engine_request {
                                           * CHAT_NONE completes the last one raw */
     size_t message_count;
     struct sampling sampling;
-    int32_t max_tokens;       /* 0: as many as the context leaves room for */
+    int32_t max_tokens;       /* 0: as many as the context leaves room for ... */
+    int32_t default_tokens;   /* ... but then, if this is above 0, at most so many */
     const struct text *stops; /* the answer ends before the first of these */
     size_t stop_count;
 };

@@ -159,6 +159,7 @@ static void generate(struct server *server, uint64_t id, const struct protocol_g
                      .repeat_penalty = generate->repeat_penalty,
                      .seed = generate->seed},
         .max_tokens = generate->max_tokens,
+        .default_tokens = WORKER_DEFAULT_TOKENS_MAX,
         .stops = generate->stops,
         .stop_count = generate->stop_count,
     };

@@ -15,6 +15,8 @@
 
 enum {
     WORKER_OUTPUT_BYTES_MAX = 64 << 20, /* of what one step says */
+    WORKER_DEFAULT_TOKENS_MAX = 2048,   /* of an answer whose request names no number: small
+                                         * models repeat themselves for ever */
     WORKER_OOM_SCORE = 500,             /* oom_score_adj: leaves before the daemon does */
 };
 

@@ -27,7 +27,7 @@ enum {
 /* The files, in the order of readdir. */
 enum config_key {
     CONFIG_CONTEXT,        /* tokens a sequence may hold; 0: what the model was trained for */
-    CONFIG_MAX_TOKENS,     /* 0: as many as the context leaves room for */
+    CONFIG_MAX_TOKENS,     /* 0: as many as the context leaves room for, at most 2048 */
     CONFIG_MIN_P,          /* 0..1, 0: off */
     CONFIG_RAW,            /* 0|1: complete the prompt as it is, no chat template; newline kept */
     CONFIG_REPEAT_PENALTY, /* 0.1..10, 1: off */

@@ -37,6 +37,14 @@ static void watch_prompt(struct sequence *sequence)
         sampler_saw(&sequence->sampler, prompt->ids[i]);
 }
 
+static int32_t answer_max(const struct engine_request *request, int32_t room)
+{
+    if (request->max_tokens)
+        return request->max_tokens;
+    return request->default_tokens && request->default_tokens < room ? request->default_tokens
+                                                                     : room;
+}
+
 int sequence_open(uint64_t id, const struct engine_request *request, struct tokens *prompt,
                   int32_t context, size_t piece_bytes_max, struct sequence **out,
                   struct error *error)
@@ -56,7 +64,7 @@ int sequence_open(uint64_t id, const struct engine_request *request, struct toke
     sequence->prompt = *prompt;
     *prompt = (struct tokens){0};
     int32_t read = (int32_t)sequence->prompt.count;
-    sequence->answer_max = request->max_tokens ? request->max_tokens : context - read;
+    sequence->answer_max = answer_max(request, context - read);
     sequence->sampler = sampler_new(&request->sampling);
     watch_prompt(sequence);
     sequence->usage.prompt_tokens = read;

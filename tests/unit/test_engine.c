@@ -127,6 +127,18 @@ static int submit_with(struct run *run, uint64_t id, const char *prompt, int32_t
     return engine_submit(run->engine, id, &request, error);
 }
 
+/* A request that names no number of tokens, for a caller that has a limit of its own. */
+static void submit_default(struct run *run, uint64_t id, const char *prompt, int32_t tokens)
+{
+    const struct chat_message message = {text_of("user"), text_of(prompt)};
+    const struct engine_request request = {.raw = true,
+                                           .messages = &message,
+                                           .message_count = 1,
+                                           .sampling = greedy,
+                                           .default_tokens = tokens};
+    assert_int_equal(engine_submit(run->engine, id, &request, NULL), 0);
+}
+
 static void submit(struct run *run, uint64_t id, const char *prompt, int32_t max_tokens)
 {
     assert_int_equal(submit_with(run, id, prompt, max_tokens, greedy, NULL, NULL), 0);
@@ -301,9 +313,14 @@ static void an_answer_ends_at_max_tokens_or_with_the_context(void **state)
     struct run *run = open_run(&tiny, &options);
     submit(run, 0, "hello", 17);
     submit(run, 1, "hello", 0);
+    submit_default(run, 2, "hello", 25);
+    submit_default(run, 3, "hello", 100000);
     run_all(run);
     assert_int_equal(run->answers[0].finish, ENGINE_LENGTH);
     assert_int_equal(run->answers[0].count, 17);
+    assert_int_equal(run->answers[2].finish, ENGINE_LENGTH);
+    assert_int_equal(run->answers[2].count, 25);
+    assert_int_equal(run->answers[3].count, 512 - 4);
     assert_int_equal(run->answers[1].finish, ENGINE_LENGTH);
     assert_int_equal(run->answers[1].count, 512 - 4);
     assert_memory_equal(run->answers[0].tokens, run->answers[1].tokens, 17 * sizeof(int32_t));
