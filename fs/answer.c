@@ -52,11 +52,6 @@ static void take_lineage(struct handle *handle)
 
 /* --- output --------------------------------------------------------------------------------- */
 
-static void output_abandon(struct park *park)
-{
-    handle_free(park->handle);
-}
-
 /* Answer the open of `output` if that is possible now. */
 static bool output_resume(struct park *park, struct park_list **list)
 {
@@ -87,15 +82,8 @@ static bool output_resume(struct park *park, struct park_list **list)
 static void output_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)
 {
-    struct park park = {.request = request,
-                        .resume = output_resume,
-                        .abandon = output_abandon,
-                        .handle = handle,
-                        .file = *file};
-    struct park_list *list = NULL;
     take_lineage(handle);
-    if (!output_resume(&park, &list))
-        park_wait(&handle->daemon->parking, &park, list);
+    handle_open_when(output_resume, handle, request, file);
 }
 
 static void output_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
@@ -187,14 +175,7 @@ static bool stream_resume(struct park *park, struct park_list **list)
 
 static void stream_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
 {
-    struct park park = {.request = request,
-                        .resume = stream_resume,
-                        .handle = handle,
-                        .size = size,
-                        .offset = offset};
-    struct park_list *list = NULL;
-    if (!stream_resume(&park, &list))
-        park_wait(&handle->daemon->parking, &park, list);
+    handle_read_when(stream_resume, handle, request, size, offset);
 }
 
 const struct file_operations output_operations = {

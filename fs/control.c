@@ -33,8 +33,7 @@ static void control_open(struct handle *handle, fuse_req_t request,
     handle_opened(handle, request, file);
 }
 
-/* --- the verbs ---------------------------------------------------------------------------------
- */
+/* --- the verbs -------------------------------------------------------------------------------- */
 
 static int no_argument(const char *argument)
 {
@@ -145,8 +144,7 @@ static int root_unload(struct handle *handle, const char *argument)
     return entry ? post(entry->owner, POOL_UNLOAD) : -ENOENT;
 }
 
-/* --- lines ---------------------------------------------------------------------------------------
- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static int obey(struct handle *handle, const struct verb *verbs, struct text line)
 {

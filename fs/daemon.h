@@ -46,7 +46,8 @@ struct daemon {
     json_t *last_swap; /* NULL before the first */
     uint64_t swap_seq, job_seq;
     uint32_t jobs_active;
-    uid_t uid; /* who mounted it */
+    int threads; /* that all workers together compute with */
+    uid_t uid;   /* who mounted it */
     gid_t gid;
     struct timespec started;
     bool stopping; /* prompts are refused */

@@ -51,6 +51,32 @@ void handle_refused(struct handle *handle, fuse_req_t request, int code)
     fuse_reply_err(request, code);
 }
 
+static void abandon(struct park *park)
+{
+    handle_free(park->handle);
+}
+
+static void try_or_park(struct park park)
+{
+    struct park_list *list = NULL;
+    if (!park.resume(&park, &list))
+        park_wait(&park.handle->daemon->parking, &park, list);
+}
+
+void handle_open_when(park_resume *resume, struct handle *handle, fuse_req_t request,
+                      const struct fuse_file_info *file)
+{
+    try_or_park((struct park){
+        .request = request, .resume = resume, .abandon = abandon, .handle = handle, .file = *file});
+}
+
+void handle_read_when(park_resume *resume, struct handle *handle, fuse_req_t request, size_t size,
+                      off_t offset)
+{
+    try_or_park((struct park){
+        .request = request, .resume = resume, .handle = handle, .size = size, .offset = offset});
+}
+
 void handle_read_text(fuse_req_t request, struct text text, size_t size, off_t offset)
 {
     if (offset < 0 || (uint64_t)offset >= text.length) {

@@ -56,6 +56,13 @@ struct handle *handle_new(fuse_req_t request, struct model *model, enum node_kin
 void handle_opened(struct handle *handle, fuse_req_t request, const struct fuse_file_info *file);
 void handle_refused(struct handle *handle, fuse_req_t request, int code);
 
+/* Answer an OPEN or a READ through `resume`: now, or parked until that is possible (park.h).  An
+ * OPEN that ends without it frees the handle. */
+void handle_open_when(park_resume *resume, struct handle *handle, fuse_req_t request,
+                      const struct fuse_file_info *file);
+void handle_read_when(park_resume *resume, struct handle *handle, fuse_req_t request, size_t size,
+                      off_t offset);
+
 /* Answer a READ from bytes that are all there. */
 void handle_read_text(fuse_req_t request, struct text text, size_t size, off_t offset);
 

@@ -50,8 +50,7 @@ static void operation_init(void *userdata, struct fuse_conn_info *connection)
     connection->max_write = WRITE_BYTES_MAX;
 }
 
-/* --- attributes
- * ----------------------------------------------------------------------------------- */
+/* --- attributes ------------------------------------------------------------------------------- */
 
 static void fill_times(const struct daemon *daemon, const struct model *model, enum node_kind kind,
                        struct stat *out)
@@ -178,8 +177,7 @@ static void operation_statfs(fuse_req_t request, fuse_ino_t number)
     fuse_reply_statfs(request, &answer);
 }
 
-/* --- directories
- * ------------------------------------------------------------------------------------ */
+/* --- directories ------------------------------------------------------------------------------ */
 
 static int add_name(fuse_req_t request, struct buffer *out, const char *name, uint64_t model,
                     enum node_kind kind)
@@ -268,8 +266,7 @@ static void operation_releasedir(fuse_req_t request, fuse_ino_t number, struct f
     fuse_reply_err(request, 0);
 }
 
-/* --- files
- * -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* Mode bits do not bind root, so the daemon looks too. */
 static bool may_open(const struct node_type *type, int flags)
@@ -384,8 +381,7 @@ static void operation_release(fuse_req_t request, fuse_ino_t number, struct fuse
     fuse_reply_err(request, 0);
 }
 
-/* --- the tree is the daemon's: nobody makes, moves or removes a name -----------------------------
- */
+/* --- the tree is the daemon's: nobody makes, moves or removes a name -------------------------- */
 
 static void refuse_name(fuse_req_t request, fuse_ino_t parent, const char *name)
 {

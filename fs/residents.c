@@ -2,7 +2,6 @@
 #include "fs/residents.h"
 
 #include "base/clock.h"
-#include "base/threads.h"
 #include "fs/dispatch.h"
 #include "fs/jobs.h"
 #include "fs/log.h"
@@ -31,18 +30,26 @@ static void set_failure(struct model *model, int code, const char *text)
     snprintf(model->failure, sizeof model->failure, "%s", text);
 }
 
-/* Start a process on the model's file. */
+/* A process says that it can't go on with the model. */
+static void take_failure(struct model *model, const struct protocol_failed *failed)
+{
+    char text[MODEL_ERROR_BYTES];
+    snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(failed->text));
+    set_failure(model, failed->code > 0 ? failed->code : EIO, text);
+}
+
+/* Start a process on the model's file; where that fails, the model's failure says why. */
 static int start_process(struct model *model, bool probe, const struct worker_callbacks *callbacks,
-                         struct worker **out, struct error *error)
+                         struct worker **out)
 {
     struct daemon *daemon = model->daemon;
+    struct error error = {0};
     const struct options *options = &daemon->options;
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", options->models_dir, model->entry->file);
-    int fd = catalog_open_model(daemon->catalog, model->entry, error);
-    if (fd < 0)
-        return fd;
-    if (model->entry->split) { /* its parts are found by their names */
+    int fd = catalog_open_model(daemon->catalog, model->entry, &error);
+    int status = fd < 0 ? fd : 0;
+    if (fd >= 0 && model->entry->split) { /* its parts are found by their names */
         close(fd);
         fd = -1;
     }
@@ -58,9 +65,12 @@ static int start_process(struct model *model, bool probe, const struct worker_ca
         .context = model->config.context ? model->config.context : (int32_t)options->context,
         .kernels = options->kernels,
     };
-    int status = worker_start(daemon->loop, &worker, callbacks, model, out, error);
+    if (!status)
+        status = worker_start(daemon->loop, &worker, callbacks, model, out, &error);
     if (fd >= 0)
         close(fd);
+    if (status)
+        set_failure(model, -status, error.text[0] ? error.text : strerror(-status));
     return status;
 }
 
@@ -84,9 +94,7 @@ static void probe_message(void *owner, const struct protocol_message *message)
     if (model->probe_outdated)
         return;
     if (message->header.type == PROTOCOL_FAILED) {
-        char text[MODEL_ERROR_BYTES];
-        snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(message->failed.text));
-        set_failure(model, message->failed.code > 0 ? message->failed.code : EIO, text);
+        take_failure(model, &message->failed);
     } else if (message->header.type == PROTOCOL_PLAN) {
         free(model->info);
         model->info = strndup(message->plan.info.bytes, message->plan.info.length);
@@ -114,16 +122,11 @@ static void probe_exited(void *owner, int code, const char *text)
 void residents_inspect(struct model *model)
 {
     static const struct worker_callbacks callbacks = {probe_message, probe_exited};
-    struct error error = {0};
     if (model->probe)
         return;
     set_failure(model, 0, "");
-    if (!model->planned) {
-        int status = start_process(model, true, &callbacks, &model->probe, &error);
-        if (!status)
-            return;
-        set_failure(model, -status, error.text[0] ? error.text : strerror(-status));
-    }
+    if (!model->planned && !start_process(model, true, &callbacks, &model->probe))
+        return; /* its end answers */
     answer_plan(model);
 }
 
@@ -163,14 +166,12 @@ static void worker_message(void *owner, const struct protocol_message *message)
     struct daemon *daemon = model->daemon;
     struct job *job = jobs_find(daemon, message->header.request);
     bool own_job = job && job->model == model && job->state == JOB_RUNNING;
-    char text[MODEL_ERROR_BYTES];
     switch ((enum protocol_type)message->header.type) {
     case PROTOCOL_READY:
         worker_is_ready(model, &message->ready);
         break;
     case PROTOCOL_FAILED:
-        snprintf(text, sizeof text, "%.*s", TEXT_ARGUMENTS(message->failed.text));
-        set_failure(model, message->failed.code > 0 ? message->failed.code : EIO, text);
+        take_failure(model, &message->failed);
         break;
     case PROTOCOL_TEXT:
         if (own_job)
@@ -226,15 +227,13 @@ static void worker_exited(void *owner, int code, const char *text)
 void residents_start(struct model *model, uint64_t generation)
 {
     static const struct worker_callbacks callbacks = {worker_message, worker_exited};
-    struct error error = {0};
     model->generation = generation;
     model->worker_ready = model->worker_stopping = false;
     model->threads = 0;
     set_failure(model, 0, "");
     recorder_started(model);
-    int status = start_process(model, false, &callbacks, &model->worker, &error);
+    int status = start_process(model, false, &callbacks, &model->worker);
     if (status) {
-        set_failure(model, -status, error.text[0] ? error.text : strerror(-status));
         recorder_dropped(model);
         post(model, POOL_EXITED, 0, -status);
     }
@@ -327,7 +326,7 @@ void residents_refuse(struct model *model, uint64_t generation, const char *why)
 
 static bool is_computing(const struct model *model)
 {
-    if (!model->worker_ready)
+    if (!model->worker_ready || !model->jobs_active)
         return false;
     for (const struct job *job = model->newest; job; job = job->older)
         if (job->state == JOB_RUNNING)
@@ -337,11 +336,10 @@ static bool is_computing(const struct model *model)
 
 void residents_share_threads(struct daemon *daemon)
 {
-    int whole = daemon->options.threads ? (int)daemon->options.threads : threads_available();
     int busy = 0;
     for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
         busy += is_computing(catalog_at(daemon->catalog, i)->owner);
-    int share = busy > 1 ? whole / busy : whole;
+    int share = busy > 1 ? daemon->threads / busy : daemon->threads;
     if (share < 1)
         share = 1;
     for (size_t i = 0; i < catalog_count(daemon->catalog); i++) {

@@ -1,6 +1,7 @@
 /* server.c - see server.h: puts the parts together, runs them, takes them apart. */
 #include "fs/server.h"
 
+#include "base/threads.h"
 #include "fs/dispatch.h"
 #include "fs/handle.h"
 #include "fs/jobs.h"
@@ -16,8 +17,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* --- the models folder ---------------------------------------------------------------------------
- */
+/* --- the models folder ------------------------------------------------------------------------ */
 
 static void model_added(void *owner, struct catalog_model *entry)
 {
@@ -70,8 +70,7 @@ static void forget_removed(struct daemon *daemon)
     }
 }
 
-/* --- the loop
- * -------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 static void after_round(void *owner)
 {
@@ -162,8 +161,7 @@ static int open_parts(struct server *server, int models_fd)
     return status ? status : watch_kernel(server);
 }
 
-/* --- the end
- * ---------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void refuse_waiters(struct daemon *daemon, struct model *model)
 {
@@ -227,6 +225,7 @@ static void close_parts(struct server *server)
 int server_run(struct daemon *daemon, int models_fd)
 {
     struct server server = {.daemon = daemon};
+    daemon->threads = daemon->options.threads ? (int)daemon->options.threads : threads_available();
     daemon->uid = geteuid();
     daemon->gid = getegid();
     clock_gettime(CLOCK_REALTIME, &daemon->started);

@@ -66,8 +66,7 @@ const struct file_operations config_operations = {
     .commit = config_file_commit,
 };
 
-/* --- budget ------------------------------------------------------------------------------------
- */
+/* --- budget ----------------------------------------------------------------------------------- */
 
 static void budget_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)

@@ -4,22 +4,6 @@
 
 #include <errno.h>
 
-static void abandon(struct park *park)
-{
-    handle_free(park->handle);
-}
-
-/* Park an open until `resume` can answer it. */
-static void open_when(park_resume *resume, struct handle *handle, fuse_req_t request,
-                      const struct fuse_file_info *file)
-{
-    struct park park = {
-        .request = request, .resume = resume, .abandon = abandon, .handle = handle, .file = *file};
-    struct park_list *list = NULL;
-    if (!resume(&park, &list))
-        park_wait(&handle->daemon->parking, &park, list);
-}
-
 /* Wait for the model's next change, or refuse a reader that does not want to. */
 static bool wait_for_model(struct park *park, struct park_list **list)
 {
@@ -62,7 +46,7 @@ static bool wait_resume(struct park *park, struct park_list **list)
 
 static void wait_open(struct handle *handle, fuse_req_t request, const struct fuse_file_info *file)
 {
-    open_when(wait_resume, handle, request, file);
+    handle_open_when(wait_resume, handle, request, file);
 }
 
 /* --- info: opens when the model's header has been read ---------------------------------------- */
@@ -91,11 +75,10 @@ static void info_open(struct handle *handle, fuse_req_t request, const struct fu
 {
     if (!handle->model->planned)
         residents_inspect(handle->model); /* a failure is tried again */
-    open_when(info_resume, handle, request, file);
+    handle_open_when(info_resume, handle, request, file);
 }
 
-/* --- events: what happened, then what happens --------------------------------------------------
- */
+/* --- events: what happened, then what happens ------------------------------------------------- */
 
 static void events_open(struct handle *handle, fuse_req_t request,
                         const struct fuse_file_info *file)
@@ -105,6 +88,7 @@ static void events_open(struct handle *handle, fuse_req_t request,
     handle_opened(handle, request, file);
 }
 
+/* The handle's cursor says where the reader is, not the offset. */
 static bool events_resume(struct park *park, struct park_list **list)
 {
     struct handle *handle = park->handle;
@@ -126,12 +110,7 @@ static bool events_resume(struct park *park, struct park_list **list)
 
 static void events_file_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
 {
-    (void)offset; /* the handle's cursor says where it is */
-    struct park park = {
-        .request = request, .resume = events_resume, .handle = handle, .size = size};
-    struct park_list *list = NULL;
-    if (!events_resume(&park, &list))
-        park_wait(&handle->daemon->parking, &park, list);
+    handle_read_when(events_resume, handle, request, size, offset);
 }
 
 const struct file_operations wait_operations = {
