@@ -8,6 +8,7 @@
 #ifndef BASE_TENSOR_H
 #define BASE_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,8 @@ struct tensor {
     uint64_t shape[TENSOR_DIMENSIONS_MAX]; /* shape[0] is the input dimension, contiguous; rest 1 */
     const uint8_t *data;
     uint64_t bytes;
+    bool transposed; /* float matrices of some folders: the data is [shape[0]][shape[1]], so that
+                      * weight (row r, column k) is item k * shape[1] + r */
 };
 
 #endif

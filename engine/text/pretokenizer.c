@@ -34,14 +34,14 @@
     "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits "| ?[^" SPACE "\\p{L}\\p{N}]+[\\r\\n]*"         \
     "|[" SPACE "]*[\\r\\n]+|" SPACES_BEFORE_WORD "|[" SPACE "]+"
 
-static const struct pretokenizer_rule gpt2 = {.patterns = {GPT2}};
-static const struct pretokenizer_rule gpt2_digits = {.patterns = {"\\p{N}", GPT2}};
+static const struct pretokenizer_rule gpt2 = {.stages = {{GPT2}}};
+static const struct pretokenizer_rule gpt2_digits = {.stages = {{"\\p{N}"}, {GPT2}}};
 static const struct pretokenizer_rule unnamed = {
-    .patterns = {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}};
+    .stages = {{"[\\p{P}$+<=>^~|]+"}, {GPT2}, {"\\p{N}+"}, {"[0-9][0-9][0-9]"}}};
 static const struct pretokenizer_rule llama3 = {
-    .patterns = {LLAMA3("{1,3}")}, .ignores_merges = true, .adds_bos = true};
-static const struct pretokenizer_rule llama3_merging = {.patterns = {LLAMA3("{1,3}")}};
-static const struct pretokenizer_rule qwen2 = {.patterns = {LLAMA3("")}};
+    .stages = {{LLAMA3("{1,3}")}}, .ignores_merges = true, .adds_bos = true};
+static const struct pretokenizer_rule llama3_merging = {.stages = {{LLAMA3("{1,3}")}}};
+static const struct pretokenizer_rule qwen2 = {.stages = {{LLAMA3("")}}};
 
 static const struct {
     const char *pre;
@@ -91,7 +91,7 @@ static const struct {
 };
 
 struct pretokenizer {
-    pcre2_code *stages[PRETOKENIZER_PATTERNS_MAX];
+    pcre2_code *stages[PRETOKENIZER_STAGES_MAX];
     size_t stage_count;
     pcre2_match_context *limits;
 };
@@ -134,8 +134,8 @@ int pretokenizer_open(const struct pretokenizer_rule *rule, struct pretokenizer 
     bool complete = pretokenizer->limits != NULL;
     if (complete)
         pcre2_set_match_limit(pretokenizer->limits, UINT32_MAX);
-    for (size_t i = 0; complete && i < PRETOKENIZER_PATTERNS_MAX && rule->patterns[i]; i++) {
-        pretokenizer->stages[i] = compile(rule->patterns[i]);
+    for (size_t i = 0; complete && i < PRETOKENIZER_STAGES_MAX && rule->stages[i].pattern; i++) {
+        pretokenizer->stages[i] = compile(rule->stages[i].pattern);
         complete = pretokenizer->stages[i] != NULL;
         pretokenizer->stage_count++;
     }

@@ -17,11 +17,28 @@
 
 #include <stdbool.h>
 
-enum { PRETOKENIZER_PATTERNS_MAX = 4 };
+enum { PRETOKENIZER_STAGES_MAX = 8 };
+
+/* What becomes of the matches of a stage. */
+enum pretokenizer_match {
+    PRETOKENIZER_ISOLATE,        /* a match is a piece, and so is what lies between matches */
+    PRETOKENIZER_REMOVE,         /* a match is dropped */
+    PRETOKENIZER_MERGE_PREVIOUS, /* a match ends the piece before it */
+    PRETOKENIZER_MERGE_NEXT,     /* a match begins the piece after it */
+};
+
+struct pretokenizer_stage {
+    const char *pattern; /* PCRE2; NULL ends the list */
+    enum pretokenizer_match match;
+    bool inverted; /* what lies between the matches is the match */
+};
 
 struct pretokenizer_rule {
-    const char *patterns[PRETOKENIZER_PATTERNS_MAX]; /* PCRE2; unused ones are NULL */
+    struct pretokenizer_stage stages[PRETOKENIZER_STAGES_MAX];
+    bool foreign;        /* the patterns come from a model file: they run under a budget of steps */
+    bool characters;     /* pieces are merged from characters, not from bytes in GPT-2's alphabet */
     bool ignores_merges; /* a piece that is a token as a whole is not built by merging */
+    bool adds_space;     /* a text that does not begin with a space gets one (add_prefix_space) */
     bool adds_bos;       /* unless the file says otherwise */
 };
 

@@ -63,13 +63,6 @@ static size_t longest_piece(const struct vocabulary *vocabulary)
 int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, struct error *error)
 {
     *out = NULL;
-    if (!text_is(vocabulary->model, "gpt2"))
-        return error_set(error, ENOEXEC, "unknown tokenizer model \"%.*s\"",
-                         TEXT_ARGUMENTS(vocabulary->model));
-    const struct pretokenizer_rule *rule = pretokenizer_rule(vocabulary->pre);
-    if (!rule)
-        return error_set(error, ENOEXEC, "unknown pre-tokenizer \"%.*s\"",
-                         TEXT_ARGUMENTS(vocabulary->pre));
     struct tokenizer *tokenizer = memory_try(1, sizeof *tokenizer);
     if (!tokenizer || special_open(vocabulary, &tokenizer->special)) {
         free(tokenizer);
@@ -77,9 +70,9 @@ int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, 
     }
     tokenizer->vocabulary = vocabulary;
     tokenizer->piece_bytes_max = longest_piece(vocabulary);
-    int status = pretokenizer_open(rule, &tokenizer->pretokenizer, error);
+    int status = pretokenizer_open(vocabulary->rule, &tokenizer->pretokenizer, error);
     if (!status)
-        status = bpe_open(vocabulary, rule->ignores_merges, &tokenizer->bpe, error);
+        status = bpe_open(vocabulary, vocabulary->rule->ignores_merges, &tokenizer->bpe, error);
     if (status) {
         tokenizer_close(tokenizer);
         return status;

@@ -106,7 +106,7 @@ static int read_merges(const struct gguf *gguf, struct vocabulary *out, struct e
     const struct gguf_value *value;
     int status = gguf_get_array(gguf, MERGES_KEY, GGUF_STRING, &value, error);
     if (status == -ENOENT)
-        return text_is(out->model, "gpt2")
+        return out->model == VOCABULARY_BPE
                    ? error_set(error, ENOEXEC, "key %s is missing", MERGES_KEY)
                    : 0;
     if (status)
@@ -135,7 +135,7 @@ static int read_id(const struct gguf *gguf, const char *key, int32_t default_id,
 
 static int read_ids(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
-    int32_t default_id = text_is(out->model, "gpt2") ? GPT2_DEFAULT_ID : VOCABULARY_NONE;
+    int32_t default_id = out->model == VOCABULARY_BPE ? GPT2_DEFAULT_ID : VOCABULARY_NONE;
     const struct {
         const char *key;
         int32_t default_id;
@@ -147,6 +147,7 @@ static int read_ids(const struct gguf *gguf, struct vocabulary *out, struct erro
         {"tokenizer.ggml.eom_token_id", VOCABULARY_NONE, &out->eom},
         {"tokenizer.ggml.unknown_token_id", VOCABULARY_NONE, &out->unknown},
         {"tokenizer.ggml.padding_token_id", VOCABULARY_NONE, &out->padding},
+        {"tokenizer.ggml.seperator_token_id", VOCABULARY_NONE, &out->separator}, /* (sic) */
     };
     int status = 0;
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !status; i++)
@@ -154,27 +155,43 @@ static int read_ids(const struct gguf *gguf, struct vocabulary *out, struct erro
     return status;
 }
 
+static int read_model(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    struct text model;
+    int status = gguf_get_string(gguf, "tokenizer.ggml.model", &model, error);
+    if (status == -ENOENT)
+        return error_set(error, ENOEXEC, "key tokenizer.ggml.model is missing");
+    if (status)
+        return status;
+    if (!text_is(model, "gpt2"))
+        return error_set(error, ENOEXEC, "unknown tokenizer model \"%.*s\"", TEXT_ARGUMENTS(model));
+    out->model = VOCABULARY_BPE;
+    return 0;
+}
+
 /* Absent keys leave the empty text and the pre-tokenizer's flag. */
 static int read_settings(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
-    int status = gguf_get_string(gguf, "tokenizer.ggml.model", &out->model, error);
-    if (status == -ENOENT)
-        return error_set(error, ENOEXEC, "key tokenizer.ggml.model is missing");
-    if (!status)
-        status = gguf_get_string(gguf, "tokenizer.ggml.pre", &out->pre, error);
+    int status = gguf_get_string(gguf, "tokenizer.ggml.pre", &out->pre, error);
     if (!status || status == -ENOENT)
         status = gguf_get_string(gguf, "tokenizer.chat_template", &out->chat_template, error);
-    const struct pretokenizer_rule *rule = pretokenizer_rule(out->pre);
-    out->add_bos = rule && rule->adds_bos && text_is(out->model, "gpt2");
-    if (!status || status == -ENOENT)
-        status = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &out->add_bos, error);
+    if (status && status != -ENOENT)
+        return status;
+    out->rule = pretokenizer_rule(out->pre);
+    if (!out->rule)
+        return error_set(error, ENOEXEC, "unknown pre-tokenizer \"%.*s\"",
+                         TEXT_ARGUMENTS(out->pre));
+    out->add_bos = out->rule->adds_bos;
+    status = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &out->add_bos, error);
     return status == -ENOENT ? 0 : status;
 }
 
 int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
-    *out = (struct vocabulary){0};
-    int status = read_settings(gguf, out, error);
+    *out = (struct vocabulary){.suffix = VOCABULARY_NONE};
+    int status = read_model(gguf, out, error);
+    if (!status)
+        status = read_settings(gguf, out, error);
     if (!status)
         status = read_tokens(gguf, out, error);
     if (!status)
@@ -193,5 +210,9 @@ void vocabulary_free(struct vocabulary *vocabulary)
     free(vocabulary->tokens);
     free(vocabulary->kinds);
     free(vocabulary->merges);
+    free(vocabulary->flags);
+    free(vocabulary->scores);
+    free(vocabulary->steps);
+    free(vocabulary->memory);
     *vocabulary = (struct vocabulary){0};
 }

@@ -1,6 +1,7 @@
 /* vocabulary.h - what a tokenizer is built from, whatever kind of file it came from.
  *
- * Owns:     the arrays of views; the bytes they view belong to the model file's mapping.
+ * Owns:     the arrays; the bytes that views point to belong to the model file's mapping, or to
+ *           `memory`.
  * Promise:  counts agree, every special id is in range or VOCABULARY_NONE, every kind is one of
  *           enum token_kind, no token is longer than VOCABULARY_TOKEN_BYTES_MAX; the strings that
  *           open or end a turn are never USER_DEFINED, so no user text can become one.  Equal and
@@ -17,6 +18,8 @@
 #include <stdint.h>
 
 struct gguf;
+struct normalizer_step;
+struct pretokenizer_rule;
 
 enum {
     VOCABULARY_TOKENS_MAX = 1 << 20,
@@ -35,17 +38,43 @@ enum token_kind {
     TOKEN_BYTE = 6,
 };
 
+/* How text becomes tokens. */
+enum vocabulary_model {
+    VOCABULARY_BPE,       /* "gpt2": byte-level pieces, merged by the rank of their merges */
+    VOCABULARY_SPM,       /* "llama": characters, merged by the score of what they become */
+    VOCABULARY_WORDPIECE, /* "bert": the longest prefix of a word, again and again */
+    VOCABULARY_UNIGRAM,   /* "t5": the most probable segmentation */
+};
+
+/* What a special string takes with it when it is found in a text (added tokens of a folder). */
+enum token_flag {
+    TOKEN_STRIPS_LEFT = 1,  /* the white space before it */
+    TOKEN_STRIPS_RIGHT = 2, /* the white space after it */
+    TOKEN_SINGLE_WORD = 4,  /* only where no letter or digit touches it */
+    TOKEN_NORMALIZED = 8,   /* is looked for in the normalised text */
+};
+
 struct vocabulary {
-    struct text model;   /* "gpt2": byte-level BPE */
-    struct text pre;     /* "smollm", "qwen2", ...; empty when the file names none */
-    struct text *tokens; /* [token_count] */
+    enum vocabulary_model model;
+    struct text pre; /* the name of its pre-tokenizer, for people; may be empty */
+    const struct pretokenizer_rule *rule; /* how the text is cut before it is merged: a row of the
+                                           * table, or own memory (folders); NULL: not at all */
+    struct normalizer_step *steps;        /* [step_count], what happens to the text first */
+    size_t step_count;
+    struct text *tokens; /* [token_count]; WordPiece: words begin with U+2581, what continues one
+                          * has no mark; unigram and SPM: U+2581 stands for a space */
     uint8_t *kinds;      /* [token_count], enum token_kind */
+    uint8_t *flags;      /* [token_count], enum token_flag; NULL: none */
+    float *scores;       /* [token_count], SPM and unigram; NULL otherwise */
     int32_t token_count;
-    struct text *merges; /* [merge_count], "left right" */
+    struct text *merges; /* [merge_count], "left right"; BPE only */
     int32_t merge_count;
-    int32_t bos, eos, eot, eom, unknown, padding; /* ids or VOCABULARY_NONE */
-    bool add_bos;              /* the file's flag, or the default of its pre-tokenizer */
+    int32_t bos, eos, eot, eom, unknown, padding, separator; /* ids or VOCABULARY_NONE */
+    bool add_bos;   /* a text begins with bos ([CLS] of a WordPiece vocabulary is its bos) */
+    int32_t suffix; /* what a text to be embedded ends with ([SEP], eos), or VOCABULARY_NONE */
+    bool add_space_prefix;     /* SPM, unigram: a text begins as if after a space */
     struct text chat_template; /* Jinja source, empty when there is none */
+    void *memory;              /* of strings that lie in no file, or NULL */
 };
 
 /* Fill from the tokenizer.* keys of a GGUF.  Returns 0, -ENOMEM, or -ENOEXEC with a text that names

@@ -2,6 +2,7 @@
 #include "tests/lib/sample_vocabulary.h"
 
 #include "text/bytelevel.h"
+#include "text/pretokenizer.h"
 
 #include <stdlib.h>
 
@@ -55,8 +56,9 @@ struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
     if (!vocabulary)
         abort();
     *vocabulary = (struct vocabulary){
-        .model = text_of("gpt2"),
+        .model = VOCABULARY_BPE,
         .pre = text_of(pre),
+        .rule = pretokenizer_rule(text_of(pre)),
         .tokens = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
         .kinds = calloc(SAMPLE_TOKENS_MAX, 1),
         .merges = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
@@ -66,6 +68,8 @@ struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
         .eom = VOCABULARY_NONE,
         .unknown = VOCABULARY_NONE,
         .padding = VOCABULARY_NONE,
+        .separator = VOCABULARY_NONE,
+        .suffix = VOCABULARY_NONE,
     };
     if (!vocabulary->tokens || !vocabulary->kinds || !vocabulary->merges)
         abort();

@@ -353,7 +353,7 @@ static void a_view_refuses_another_shape_and_too_few_bytes(void **state)
     struct error error;
     struct matrix matrix;
     uint8_t data[20 * 3];
-    struct tensor tensor = {"w", TENSOR_Q4_1, 2, {32, 3, 1, 1}, data, sizeof data};
+    struct tensor tensor = {"w", TENSOR_Q4_1, 2, {32, 3, 1, 1}, data, sizeof data, false};
     assert_int_equal(matrix_view(&tensor, 3, 32, &matrix, &error), 0);
     assert_int_equal(matrix.row_bytes, 20);
     assert_int_equal(matrix_view(&tensor, 32, 3, &matrix, &error), -ENOEXEC);

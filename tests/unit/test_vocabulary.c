@@ -73,7 +73,7 @@ static void reads_tokens_merges_ids_and_flags(void **state)
     struct reading reading;
     assert_int_equal(read_back(&writer, &reading), 0);
     const struct vocabulary *vocabulary = &reading.vocabulary;
-    assert_true(text_is(vocabulary->model, "gpt2"));
+    assert_int_equal(vocabulary->model, VOCABULARY_BPE);
     assert_true(text_is(vocabulary->pre, "smollm"));
     assert_int_equal(vocabulary->token_count, 4);
     assert_true(text_is(vocabulary->tokens[2], "ab"));
@@ -147,6 +147,18 @@ static void turn_markers_are_control_whatever_the_file_says(void **state)
         assert_int_equal(reading.vocabulary.kinds[2], TOKEN_CONTROL);
         reading_free(&reading);
     }
+}
+
+static void refuses_names_that_it_does_not_know(void **state)
+{
+    (void)state;
+    struct gguf_writer writer = gguf_writer_new();
+    gguf_writer_string(&writer, "tokenizer.ggml.model", text_of("gpt-9"));
+    assert_refused(&writer, "gpt-9");
+    writer = gguf_writer_new();
+    gguf_writer_string(&writer, "tokenizer.ggml.model", text_of("gpt2"));
+    gguf_writer_string(&writer, "tokenizer.ggml.pre", text_of("gpt-5000"));
+    assert_refused(&writer, "gpt-5000");
 }
 
 static void refuses_missing_keys(void **state)
@@ -230,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_default_id_out_of_range_is_none),
         cmocka_unit_test(the_pretokenizer_decides_about_bos_when_the_file_does_not),
         cmocka_unit_test(turn_markers_are_control_whatever_the_file_says),
+        cmocka_unit_test(refuses_names_that_it_does_not_know),
         cmocka_unit_test(refuses_missing_keys),
         cmocka_unit_test(refuses_wrong_types_and_counts),
         cmocka_unit_test(refuses_numbers_out_of_range),
