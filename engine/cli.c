@@ -5,6 +5,7 @@
 #include "text/tokens.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,12 +99,13 @@ bool cli_engine_option(const char *command, int option, struct engine_options *o
     return true;
 }
 
-int cli_read_input(const char *model, struct buffer *out)
+/* All of `input` into a new buffer.  Returns 0 or -errno; then the buffer is empty. */
+static int read_all(int input, struct buffer *out)
 {
     char chunk[64 << 10];
     *out = buffer_new(CLI_INPUT_BYTES_MAX);
     for (;;) {
-        ssize_t count = read(STDIN_FILENO, chunk, sizeof chunk);
+        ssize_t count = read(input, chunk, sizeof chunk);
         if (count == 0)
             return 0;
         if (count < 0 && errno == EINTR)
@@ -111,10 +113,33 @@ int cli_read_input(const char *model, struct buffer *out)
         int status = count < 0 ? -errno : buffer_append(out, chunk, (size_t)count);
         if (status) {
             buffer_free(out);
-            return cli_fail(model, status == -EMSGSIZE ? "standard input has more than 64 MiB"
-                                                       : strerror(-status));
+            return status;
         }
     }
+}
+
+static const char *reason(int status)
+{
+    return status == -EMSGSIZE ? "more than 64 MiB" : strerror(-status);
+}
+
+int cli_read_input(const char *model, struct buffer *out)
+{
+    char text[ERROR_TEXT_BYTES];
+    int status = read_all(STDIN_FILENO, out);
+    if (!status)
+        return 0;
+    snprintf(text, sizeof text, "standard input: %s", reason(status));
+    return cli_fail(model, text);
+}
+
+int cli_read_file(const char *path, struct buffer *out)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int status = file < 0 ? -errno : read_all(file, out);
+    if (file >= 0)
+        close(file);
+    return status ? cli_fail(path, reason(status)) : 0;
 }
 
 static bool is_blank(char byte)

@@ -47,6 +47,9 @@ bool cli_engine_option(const char *command, int option, struct engine_options *o
 /* All of standard input into a new buffer.  Returns 0, or an exit status (the line printed). */
 int cli_read_input(const char *model, struct buffer *out);
 
+/* The same of a file; the line names it. */
+int cli_read_file(const char *path, struct buffer *out);
+
 /* Token ids in standard input, separated by white space; free them with tokens_free().  Returns 0
  * or an exit status. */
 int cli_read_ids(const char *model, struct tokens *out);

@@ -61,10 +61,11 @@ struct window {
     bool seen[ENGINE_SEQUENCES_MAX];
 };
 
-static void on_token(void *owner, uint64_t id, int32_t token)
+static void on_token(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs)
 {
     struct window *window = owner;
     (void)token;
+    (void)logprobs;
     if (window->begin_us && !window->ended)
         window->tokens++;
     if (window->seen[id])
@@ -107,7 +108,7 @@ static int run(struct bench *bench, struct text prompt, int32_t sequences, int32
     struct engine_request request = {.raw = true,
                                      .messages = &message,
                                      .message_count = 1,
-                                     .sampling = {.top_p = 1, .repeat_penalty = 1},
+                                     .sampling = sampling_plain(),
                                      .max_tokens = max_tokens};
     const struct engine_sink sink = {
         .owner = window, .token = on_token, .text = on_text, .done = on_done, .need = on_need};

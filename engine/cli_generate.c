@@ -6,6 +6,7 @@
 #include "cli_generate.h"
 
 #include "cli.h"
+#include "report.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,7 +14,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { NAME_RAW = 256, NAME_CHAT, NAME_IDS };
+enum {
+    NAME_RAW = 256,
+    NAME_CHAT,
+    NAME_IDS,
+    NAME_STOP_TOKEN,
+    NAME_BIAS,
+    NAME_LOGPROBS,
+    NAME_GRAMMAR,
+    NAME_SCHEMA,
+    NAME_PARAMETER = 512, /* + index in sampling_parameters */
+};
+
+enum { LINE_BYTES_MAX = 1 << 20 };
 
 struct command {
     const char *model;
@@ -25,11 +38,20 @@ struct command {
     const char *system;
     struct text stops[ENGINE_STOPS_MAX];
     size_t stop_count;
+    int32_t stop_tokens[SAMPLING_STOP_TOKENS_MAX];
+    size_t stop_token_count;
+    struct token_bias biases[SAMPLING_BIASES_MAX];
+    size_t bias_count;
+    bool wants_logprobs;
+    int32_t logprobs;
+    const char *grammar_file, *schema_file;
+    struct buffer grammar, schema; /* their contents */
 };
 
 /* The copies' ids are their places in `trails`. */
 struct progress {
     const struct command *command;
+    const struct engine *engine;
     int32_t running;
     int32_t printed; /* ids */
     uint64_t needed; /* bytes of KV memory asked for in this step */
@@ -42,20 +64,83 @@ static const struct option long_options[] = {
     {"chat", no_argument, NULL, NAME_CHAT},
     {"ids", no_argument, NULL, NAME_IDS},
     {"max-tokens", required_argument, NULL, 'n'},
-    {"temperature", required_argument, NULL, 'T'},
-    {"top-k", required_argument, NULL, 'k'},
-    {"top-p", required_argument, NULL, 'p'},
-    {"min-p", required_argument, NULL, 'm'},
-    {"repeat-penalty", required_argument, NULL, 'r'},
     {"stop", required_argument, NULL, 'S'},
     {"system", required_argument, NULL, 'y'},
     {"seed", required_argument, NULL, 's'},
+    {"stop-token", required_argument, NULL, NAME_STOP_TOKEN},
+    {"logit-bias", required_argument, NULL, NAME_BIAS},
+    {"logprobs", required_argument, NULL, NAME_LOGPROBS},
+    {"grammar", required_argument, NULL, NAME_GRAMMAR},
+    {"json-schema", required_argument, NULL, NAME_SCHEMA},
     {"threads", required_argument, NULL, CLI_THREADS},
     {"chunk", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     {"kernels", required_argument, NULL, CLI_KERNELS},
     {0},
 };
+
+enum {
+    OWN_OPTIONS = sizeof long_options / sizeof *long_options - 1,
+    OPTIONS = OWN_OPTIONS + SAMPLING_PARAMETERS + 1,
+    OPTION_BYTES = 32,
+};
+
+/* The options of getopt_long(): ours, and one for each sampling parameter, its name with dashes. */
+struct options {
+    struct option list[OPTIONS];
+    char names[SAMPLING_PARAMETERS][OPTION_BYTES];
+};
+
+static void collect_options(struct options *options)
+{
+    *options = (struct options){0};
+    memcpy(options->list, long_options, sizeof long_options);
+    for (int i = 0; i < SAMPLING_PARAMETERS; i++) {
+        char *name = options->names[i];
+        snprintf(name, OPTION_BYTES, "%s", sampling_parameters[i].name);
+        for (char *at = strchr(name, '_'); at; at = strchr(at, '_'))
+            *at = '-';
+        options->list[OWN_OPTIONS + i] =
+            (struct option){name, required_argument, NULL, NAME_PARAMETER + i};
+    }
+}
+
+static bool set_parameter(struct command *command, int index)
+{
+    const struct sampling_parameter *parameter = &sampling_parameters[index];
+    float real;
+    int64_t whole;
+    if (parameter->kind == SAMPLING_INTEGER) {
+        if (!cli_integer("generate", parameter->name, optarg, (int64_t)parameter->minimum,
+                         (int64_t)parameter->maximum, &whole))
+            return false;
+        sampling_set(&command->sampling, parameter, (double)whole);
+        return true;
+    }
+    if (!cli_number("generate", parameter->name, optarg, parameter->minimum, parameter->maximum,
+                    &real))
+        return false;
+    sampling_set(&command->sampling, parameter, (double)real);
+    return true;
+}
+
+/* ID=BIAS */
+static bool add_bias(struct command *command)
+{
+    char *equals = strchr(optarg, '=');
+    int64_t token;
+    if (command->bias_count == SAMPLING_BIASES_MAX || !equals) {
+        cli_usage("generate", "--logit-bias takes ID=BIAS, at most %d times", SAMPLING_BIASES_MAX);
+        return false;
+    }
+    struct token_bias *bias = &command->biases[command->bias_count++];
+    *equals = 0;
+    if (!cli_integer("generate", "--logit-bias", optarg, 0, INT32_MAX, &token) ||
+        !cli_number("generate", "--logit-bias", equals + 1, -1e6, 1e6, &bias->bias))
+        return false;
+    bias->token = (int32_t)token;
+    return true;
+}
 
 static bool set_integer(const char *name, int64_t low, int64_t high, int32_t *out)
 {
@@ -88,9 +173,20 @@ static bool add_stop(struct command *command)
     return true;
 }
 
+static bool add_stop_token(struct command *command)
+{
+    if (command->stop_token_count == SAMPLING_STOP_TOKENS_MAX) {
+        cli_usage("generate", "at most %d --stop-token", SAMPLING_STOP_TOKENS_MAX);
+        return false;
+    }
+    return set_integer("--stop-token", 0, INT32_MAX,
+                       &command->stop_tokens[command->stop_token_count++]);
+}
+
 static bool set_option(struct command *command, int option)
 {
-    struct sampling *sampling = &command->sampling;
+    if (option >= NAME_PARAMETER)
+        return set_parameter(command, option - NAME_PARAMETER);
     switch (option) {
     case NAME_RAW:
     case NAME_CHAT:
@@ -100,20 +196,21 @@ static bool set_option(struct command *command, int option)
         return command->ids = true;
     case 'n':
         return set_integer("--max-tokens", 0, INT32_MAX, &command->max_tokens);
-    case 'T':
-        return cli_number("generate", "--temperature", optarg, 0, SAMPLING_TEMPERATURE_MAX,
-                          &sampling->temperature);
-    case 'k':
-        return set_integer("--top-k", 0, INT32_MAX, &sampling->top_k);
-    case 'p':
-        return cli_number("generate", "--top-p", optarg, 0, 1, &sampling->top_p);
-    case 'm':
-        return cli_number("generate", "--min-p", optarg, 0, 1, &sampling->min_p);
-    case 'r':
-        return cli_number("generate", "--repeat-penalty", optarg, SAMPLING_REPEAT_PENALTY_MIN,
-                          SAMPLING_REPEAT_PENALTY_MAX, &sampling->repeat_penalty);
     case 'S':
         return add_stop(command);
+    case NAME_STOP_TOKEN:
+        return add_stop_token(command);
+    case NAME_BIAS:
+        return add_bias(command);
+    case NAME_LOGPROBS:
+        command->wants_logprobs = true;
+        return set_integer("--logprobs", 1, SAMPLING_LOGPROBS_MAX, &command->logprobs);
+    case NAME_GRAMMAR:
+        command->grammar_file = optarg;
+        return true;
+    case NAME_SCHEMA:
+        command->schema_file = optarg;
+        return true;
     case 'y':
         command->system = optarg;
         return true;
@@ -128,18 +225,31 @@ static bool set_option(struct command *command, int option)
     }
 }
 
-static void on_token(void *owner, uint64_t id, int32_t token)
+static void print_logprobs(struct progress *progress, const struct logprobs *logprobs)
+{
+    struct buffer line = buffer_new(LINE_BYTES_MAX);
+    if (report_logprobs(engine_tokenizer(progress->engine), logprobs,
+                        progress->command->logprobs > 0, &line))
+        progress->status = cli_fail(progress->command->model, "no memory for a line of logprobs");
+    fwrite(line.bytes, 1, line.length, stdout);
+    fflush(stdout);
+    buffer_free(&line);
+}
+
+static void on_token(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs)
 {
     struct progress *progress = owner;
     progress->trails[id] = (progress->trails[id] ^ (uint32_t)token) * 0x100000001b3; /* FNV-1a */
     if (id == 0 && progress->command->ids)
         printf("%s%d", progress->printed++ ? " " : "", token);
+    if (id == 0 && logprobs)
+        print_logprobs(progress, logprobs);
 }
 
 static void on_text(void *owner, uint64_t id, struct text text)
 {
     const struct progress *progress = owner;
-    if (id == 0 && !progress->command->ids) {
+    if (id == 0 && !progress->command->ids && !progress->command->wants_logprobs) {
         fwrite(text.bytes, 1, text.length, stdout);
         fflush(stdout);
     }
@@ -178,6 +288,14 @@ static int submit(const struct command *command, struct engine *engine, struct t
         .max_tokens = command->max_tokens,
         .stops = command->stops,
         .stop_count = command->stop_count,
+        .stop_tokens = command->stop_tokens,
+        .stop_token_count = command->stop_token_count,
+        .biases = command->biases,
+        .bias_count = command->bias_count,
+        .wants_logprobs = command->wants_logprobs,
+        .logprobs = command->logprobs,
+        .grammar = buffer_text(&command->grammar),
+        .json_schema = buffer_text(&command->schema),
     };
     struct error error = {0};
     for (int32_t copy = 0; copy < command->batch; copy++) {
@@ -190,7 +308,7 @@ static int submit(const struct command *command, struct engine *engine, struct t
 
 static int run(const struct command *command, struct engine *engine, struct text prompt)
 {
-    struct progress progress = {.command = command};
+    struct progress progress = {.command = command, .engine = engine};
     const struct engine_sink sink = {
         .owner = &progress, .token = on_token, .text = on_text, .done = on_done, .need = on_need};
     int status = submit(command, engine, prompt, &progress);
@@ -210,26 +328,49 @@ static int run(const struct command *command, struct engine *engine, struct text
     return progress.status;
 }
 
-int cli_generate(int argc, char **argv)
+/* The command of the options, or an exit status with the line printed. */
+static int read_command(int argc, char **argv, struct command *command)
 {
-    struct command command = {
-        .engine = cli_engine_options(), .sampling = {.top_p = 1, .repeat_penalty = 1}, .batch = 1};
-    command.engine.populate = true;
-    for (int option; (option = cli_option(argc, argv, ":n:t:", long_options)) != -1;)
-        if (!set_option(&command, option))
+    struct options options;
+    collect_options(&options);
+    for (int option; (option = cli_option(argc, argv, ":n:t:", options.list)) != -1;)
+        if (!set_option(command, option))
             return CLI_USAGE;
-    command.model = cli_model(argc, argv);
-    if (!command.model)
+    command->model = cli_model(argc, argv);
+    if (!command->model)
         return CLI_USAGE;
+    int status = 0;
+    if (command->grammar_file)
+        status = cli_read_file(command->grammar_file, &command->grammar);
+    if (!status && command->schema_file)
+        status = cli_read_file(command->schema_file, &command->schema);
+    return status;
+}
+
+static int answer(const struct command *command)
+{
     struct engine *engine;
     struct buffer input;
-    int status = cli_open_and_read(command.model, &command.engine, &engine, &input);
+    int status = cli_open_and_read(command->model, &command->engine, &engine, &input);
     if (status)
         return status;
     if (input.length && input.bytes[input.length - 1] == '\n')
         input.length--;
-    status = run(&command, engine, buffer_text(&input));
+    status = run(command, engine, buffer_text(&input));
     buffer_free(&input);
     engine_close(engine);
-    return cli_finish(command.model, status);
+    return cli_finish(command->model, status);
+}
+
+int cli_generate(int argc, char **argv)
+{
+    struct command command = {
+        .engine = cli_engine_options(), .sampling = sampling_plain(), .batch = 1};
+    command.engine.populate = true;
+    int status = read_command(argc, argv, &command);
+    if (!status)
+        status = answer(&command);
+    buffer_free(&command.grammar);
+    buffer_free(&command.schema);
+    return status;
 }

@@ -223,6 +223,7 @@ static int handle(struct echo *echo)
     case PROTOCOL_READY:
     case PROTOCOL_FAILED:
     case PROTOCOL_TEXT:
+    case PROTOCOL_LOGPROBS:
     case PROTOCOL_DONE:
     case PROTOCOL_NEED:
         break;

@@ -13,8 +13,9 @@
 #define ENGINE_H
 
 #include "base/error.h"
+#include "base/sampling.h"
 #include "base/text.h"
-#include "generate/sampling.h"
+#include "generate/logprobs.h"
 #include "text/chat.h"
 
 #include <stdbool.h>
@@ -93,6 +94,14 @@ struct engine_request {
     int32_t default_tokens;   /* ... but then, if this is above 0, at most so many */
     const struct text *stops; /* the answer ends before the first of these */
     size_t stop_count;
+    const int32_t *stop_tokens; /* or at the first of these; it is not shown */
+    size_t stop_token_count;
+    const struct token_bias *biases;
+    size_t bias_count;
+    bool wants_logprobs;
+    int32_t logprobs;        /* alternatives of each token */
+    struct text grammar;     /* GBNF that the answer must follow; empty: none */
+    struct text json_schema; /* a JSON schema that it must follow; empty: none */
 };
 
 enum engine_finish { ENGINE_STOP, ENGINE_LENGTH, ENGINE_CANCELLED, ENGINE_FAILED };
@@ -110,8 +119,9 @@ struct engine_usage {
  * functions may call engine_submit(), engine_cancel() and engine_grant(). */
 struct engine_sink {
     void *owner;
-    void (*token)(void *owner, uint64_t id, int32_t token); /* each chosen id, also one that ends
-                                                             * the answer; may be NULL */
+    /* Each chosen id, also one that ends the answer; `logprobs` is NULL when none were asked for.
+     * May be NULL. */
+    void (*token)(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs);
     void (*text)(void *owner, uint64_t id, struct text text);
     void (*done)(void *owner, uint64_t id, enum engine_finish finish,
                  const struct engine_usage *usage, const struct error *error);

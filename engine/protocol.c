@@ -13,11 +13,13 @@
 
 enum {
     LENGTH_BYTES = 4,
-    GENERATE_FIXED_BYTES = 4 + 4 * 4 + 2 * 4 + 8 + 2 * 4,
+    PARAMETER_BYTES = 4, /* a float or an int32_t */
+    GENERATE_FIXED_BYTES =
+        3 * 4 + SAMPLING_PARAMETERS * PARAMETER_BYTES + 8 + 2 * 4 + 4 * 4 + 2 * LENGTH_BYTES,
     PLAN_FIXED_BYTES = 3 * 8 + 4 + LENGTH_BYTES,
     READY_FIXED_BYTES = 4 * 8 + 3 * 8 + 4 + LENGTH_BYTES,
     FAILED_FIXED_BYTES = 4 + LENGTH_BYTES,
-    DONE_FIXED_BYTES = 4 * 4 + 3 * 8 + 2 * LENGTH_BYTES,
+    DONE_FIXED_BYTES = 5 * 4 + 3 * 8 + 2 * LENGTH_BYTES,
 };
 
 struct shape {
@@ -40,6 +42,7 @@ static const struct shape shapes[] = {
     {PROTOCOL_DONE, DONE_FIXED_BYTES, DONE_FIXED_BYTES + PROTOCOL_WORD_BYTES_MAX + ERROR_TEXT_BYTES,
      true},
     {PROTOCOL_NEED, 8, 8, false},
+    {PROTOCOL_LOGPROBS, 1, PROTOCOL_TEXT_BYTES_MAX, true},
 };
 
 static const struct shape *find_shape(uint16_t type)
@@ -57,6 +60,7 @@ static const struct shape *find_shape(uint16_t type)
 struct reader {
     struct bytes_cursor cursor;
     bool short_of;
+    bool refused; /* a number is out of range; the error says which */
 };
 
 static void read_bytes(struct reader *reader, void *out, size_t length)
@@ -123,33 +127,71 @@ static struct text read_rest(struct reader *reader)
     return (struct text){(const char *)bytes_take(&reader->cursor, length), length};
 }
 
-static int read_generate(struct reader *reader, struct protocol_generate *out, struct error *error)
+/* A number that stands for one of a few words. */
+static uint32_t read_choice(struct reader *reader, uint32_t highest, struct error *error)
 {
-    uint32_t raw = read_u32(reader);
-    out->raw = raw == 1;
-    out->temperature = read_f32(reader);
-    out->top_p = read_f32(reader);
-    out->min_p = read_f32(reader);
-    out->repeat_penalty = read_f32(reader);
-    out->top_k = read_i32(reader);
-    out->max_tokens = read_i32(reader);
+    uint32_t choice = read_u32(reader);
+    if (choice > highest) {
+        error_set(error, EPROTO, "protocol: GENERATE has %u where at most %u may be", choice,
+                  highest);
+        reader->refused = true;
+    }
+    return choice;
+}
+
+static uint32_t read_count(struct reader *reader, const char *things, uint32_t most,
+                           struct error *error)
+{
+    uint32_t count = read_u32(reader);
+    if (count > most) {
+        error_set(error, EPROTO, "protocol: GENERATE has %u %s, at most %u may be", count, things,
+                  most);
+        reader->refused = true;
+    }
+    return count;
+}
+
+/* Every parameter takes 4 bytes, whatever its kind. */
+static void read_sampling(struct reader *reader, struct sampling *out)
+{
+    for (int i = 0; i < SAMPLING_PARAMETERS; i++)
+        read_bytes(reader, (char *)out + sampling_parameters[i].offset, PARAMETER_BYTES);
     out->seed = read_u64(reader);
-    out->message_count = read_u32(reader);
-    out->stop_count = read_u32(reader);
-    if (raw > 1)
-        return error_set(error, EPROTO, "protocol: GENERATE has %u where 0 or 1 must be", raw);
-    if (out->message_count > PROTOCOL_MESSAGES_MAX)
-        return error_set(error, EPROTO, "protocol: GENERATE has %u messages, at most %d may be",
-                         out->message_count, PROTOCOL_MESSAGES_MAX);
-    if (out->stop_count > PROTOCOL_STOPS_MAX)
-        return error_set(error, EPROTO, "protocol: GENERATE has %u stops, at most %d may be",
-                         out->stop_count, PROTOCOL_STOPS_MAX);
+}
+
+static void read_lists(struct reader *reader, struct protocol_generate *out)
+{
     for (uint32_t i = 0; i < out->message_count; i++) {
         out->messages[i].role = read_string(reader, PROTOCOL_PAYLOAD_BYTES_MAX);
         out->messages[i].content = read_string(reader, PROTOCOL_PAYLOAD_BYTES_MAX);
     }
     for (uint32_t i = 0; i < out->stop_count; i++)
         out->stops[i] = read_string(reader, PROTOCOL_PAYLOAD_BYTES_MAX);
+    for (uint32_t i = 0; i < out->stop_token_count; i++)
+        out->stop_tokens[i] = read_i32(reader);
+    for (uint32_t i = 0; i < out->bias_count; i++) {
+        out->biases[i].token = read_i32(reader);
+        out->biases[i].bias = read_f32(reader);
+    }
+}
+
+static int read_generate(struct reader *reader, struct protocol_generate *out, struct error *error)
+{
+    out->raw = read_choice(reader, 1, error) != 0;
+    out->thinking = (enum protocol_thinking)read_choice(reader, PROTOCOL_THINKING_OFF, error);
+    out->format = (enum protocol_format)read_choice(reader, PROTOCOL_FORMAT_F32, error);
+    read_sampling(reader, &out->sampling);
+    out->max_tokens = read_i32(reader);
+    out->logprobs = read_i32(reader);
+    out->message_count = read_count(reader, "messages", PROTOCOL_MESSAGES_MAX, error);
+    out->stop_count = read_count(reader, "stops", PROTOCOL_STOPS_MAX, error);
+    out->stop_token_count = read_count(reader, "stop tokens", SAMPLING_STOP_TOKENS_MAX, error);
+    out->bias_count = read_count(reader, "biases", SAMPLING_BIASES_MAX, error);
+    if (reader->refused)
+        return -EPROTO;
+    out->grammar = read_string(reader, PROTOCOL_GRAMMAR_BYTES_MAX);
+    out->json_schema = read_string(reader, PROTOCOL_GRAMMAR_BYTES_MAX);
+    read_lists(reader, out);
     return 0;
 }
 
@@ -187,6 +229,7 @@ static void read_done(struct reader *reader, struct protocol_done *out)
     out->prompt_tokens = read_i32(reader);
     out->cached_tokens = read_i32(reader);
     out->completion_tokens = read_i32(reader);
+    out->truncated_texts = read_i32(reader);
     out->started_us = read_i64(reader);
     out->first_token_us = read_i64(reader);
     out->ended_us = read_i64(reader);
@@ -216,6 +259,7 @@ static int read_payload(struct reader *reader, struct protocol_message *out, str
         read_failed(reader, &out->failed);
         return 0;
     case PROTOCOL_TEXT:
+    case PROTOCOL_LOGPROBS:
     case PROTOCOL_REFUSE:
         out->text = read_rest(reader);
         return 0;
@@ -346,29 +390,52 @@ static int write_end(struct writer *writer)
     return 0;
 }
 
+static void write_sampling(struct writer *writer, const struct sampling *sampling)
+{
+    for (int i = 0; i < SAMPLING_PARAMETERS; i++)
+        write_bytes(writer, (const char *)sampling + sampling_parameters[i].offset,
+                    PARAMETER_BYTES);
+    write_u64(writer, sampling->seed);
+}
+
+static void write_lists(struct writer *writer, const struct protocol_generate *generate)
+{
+    for (uint32_t i = 0; i < generate->message_count; i++) {
+        write_string(writer, generate->messages[i].role, PROTOCOL_PAYLOAD_BYTES_MAX);
+        write_string(writer, generate->messages[i].content, PROTOCOL_PAYLOAD_BYTES_MAX);
+    }
+    for (uint32_t i = 0; i < generate->stop_count; i++)
+        write_string(writer, generate->stops[i], PROTOCOL_PAYLOAD_BYTES_MAX);
+    for (uint32_t i = 0; i < generate->stop_token_count; i++)
+        write_i32(writer, generate->stop_tokens[i]);
+    for (uint32_t i = 0; i < generate->bias_count; i++) {
+        write_i32(writer, generate->biases[i].token);
+        write_f32(writer, generate->biases[i].bias);
+    }
+}
+
 int protocol_put_generate(struct buffer *output, uint64_t request,
                           const struct protocol_generate *generate)
 {
     if (generate->message_count > PROTOCOL_MESSAGES_MAX ||
-        generate->stop_count > PROTOCOL_STOPS_MAX)
+        generate->stop_count > PROTOCOL_STOPS_MAX ||
+        generate->stop_token_count > SAMPLING_STOP_TOKENS_MAX ||
+        generate->bias_count > SAMPLING_BIASES_MAX)
         return -EMSGSIZE;
     struct writer writer = write_begin(output, PROTOCOL_GENERATE, request);
     write_u32(&writer, generate->raw);
-    write_f32(&writer, generate->temperature);
-    write_f32(&writer, generate->top_p);
-    write_f32(&writer, generate->min_p);
-    write_f32(&writer, generate->repeat_penalty);
-    write_i32(&writer, generate->top_k);
+    write_u32(&writer, generate->thinking);
+    write_u32(&writer, generate->format);
+    write_sampling(&writer, &generate->sampling);
     write_i32(&writer, generate->max_tokens);
-    write_u64(&writer, generate->seed);
+    write_i32(&writer, generate->logprobs);
     write_u32(&writer, generate->message_count);
     write_u32(&writer, generate->stop_count);
-    for (uint32_t i = 0; i < generate->message_count; i++) {
-        write_string(&writer, generate->messages[i].role, PROTOCOL_PAYLOAD_BYTES_MAX);
-        write_string(&writer, generate->messages[i].content, PROTOCOL_PAYLOAD_BYTES_MAX);
-    }
-    for (uint32_t i = 0; i < generate->stop_count; i++)
-        write_string(&writer, generate->stops[i], PROTOCOL_PAYLOAD_BYTES_MAX);
+    write_u32(&writer, generate->stop_token_count);
+    write_u32(&writer, generate->bias_count);
+    write_string(&writer, generate->grammar, PROTOCOL_GRAMMAR_BYTES_MAX);
+    write_string(&writer, generate->json_schema, PROTOCOL_GRAMMAR_BYTES_MAX);
+    write_lists(&writer, generate);
     return write_end(&writer);
 }
 
@@ -457,6 +524,13 @@ int protocol_put_text(struct buffer *output, uint64_t request, struct text text)
     return 0;
 }
 
+int protocol_put_logprobs(struct buffer *output, uint64_t request, struct text lines)
+{
+    struct writer writer = write_begin(output, PROTOCOL_LOGPROBS, request);
+    write_bytes(&writer, lines.bytes, lines.length);
+    return write_end(&writer);
+}
+
 int protocol_put_done(struct buffer *output, uint64_t request, const struct protocol_done *done)
 {
     struct writer writer = write_begin(output, PROTOCOL_DONE, request);
@@ -464,6 +538,7 @@ int protocol_put_done(struct buffer *output, uint64_t request, const struct prot
     write_i32(&writer, done->prompt_tokens);
     write_i32(&writer, done->cached_tokens);
     write_i32(&writer, done->completion_tokens);
+    write_i32(&writer, done->truncated_texts);
     write_i64(&writer, done->started_us);
     write_i64(&writer, done->first_token_us);
     write_i64(&writer, done->ended_us);

@@ -5,7 +5,7 @@
  * speaks first: PLAN (in probe mode, then it exits), READY, or FAILED (then it exits).
  *
  *   daemon -> worker   GENERATE  CANCEL  GRANT  REFUSE  THREADS  STOP
- *   worker -> daemon   PLAN  READY  FAILED  TEXT  DONE  NEED
+ *   worker -> daemon   PLAN  READY  FAILED  TEXT  LOGPROBS  DONE  NEED
  *
  * Owns:     nothing; a parsed message borrows from the input buffer until it is consumed.
  * Promise:  protocol_parse() trusts nothing: every length is checked, so neither end can hurt the
@@ -18,18 +18,20 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sampling.h"
 #include "base/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    PROTOCOL_VERSION = 1,
+    PROTOCOL_VERSION = 2,
     PROTOCOL_FD = 3, /* the worker's end of the socketpair */
     PROTOCOL_PAYLOAD_BYTES_MAX = 64 << 20,
     PROTOCOL_MESSAGES_MAX = 1024, /* chat messages in a GENERATE */
     PROTOCOL_STOPS_MAX = 16,
-    PROTOCOL_TEXT_BYTES_MAX = 64 << 10,  /* of one TEXT message */
+    PROTOCOL_GRAMMAR_BYTES_MAX = 1 << 20,
+    PROTOCOL_TEXT_BYTES_MAX = 64 << 10,  /* of one TEXT or LOGPROBS message */
     PROTOCOL_INFO_BYTES_MAX = 256 << 10, /* of the description in a PLAN */
     PROTOCOL_WORD_BYTES_MAX = 64,        /* a finish, the name of kernels */
 };
@@ -47,28 +49,42 @@ enum protocol_type {
     PROTOCOL_TEXT,
     PROTOCOL_DONE,
     PROTOCOL_NEED,
+    PROTOCOL_LOGPROBS,
 };
 
 struct protocol_header {
     uint32_t bytes; /* of the payload */
     uint16_t type;
     uint16_t version;
-    uint64_t request; /* GENERATE CANCEL TEXT DONE; else 0 */
+    uint64_t request; /* GENERATE CANCEL TEXT LOGPROBS DONE; else 0 */
 };
 
 struct protocol_chat_message {
     struct text role, content;
 };
 
-/* GENERATE: run this request. */
+/* Whether a template that knows the word may think first. */
+enum protocol_thinking { PROTOCOL_THINKING_AUTO, PROTOCOL_THINKING_ON, PROTOCOL_THINKING_OFF };
+
+/* How embeddings are written: a JSON array a line, or little-endian floats one after the other. */
+enum protocol_format { PROTOCOL_FORMAT_JSON, PROTOCOL_FORMAT_F32 };
+
+/* GENERATE: run this request.  A model that embeds takes the content of the last message for its
+ * texts, one a line, and answers with their vectors. */
 struct protocol_generate {
     bool raw;
-    float temperature, top_p, min_p, repeat_penalty;
-    int32_t top_k, max_tokens;
-    uint64_t seed;
-    uint32_t message_count, stop_count;
+    enum protocol_thinking thinking;
+    enum protocol_format format;
+    struct sampling sampling;
+    int32_t max_tokens;
+    int32_t logprobs;        /* alternatives to report for each token; -1: no report */
+    struct text grammar;     /* GBNF; empty: none */
+    struct text json_schema; /* empty: none */
+    uint32_t message_count, stop_count, stop_token_count, bias_count;
     struct protocol_chat_message messages[PROTOCOL_MESSAGES_MAX];
     struct text stops[PROTOCOL_STOPS_MAX];
+    int32_t stop_tokens[SAMPLING_STOP_TOKENS_MAX];
+    struct token_bias biases[SAMPLING_BIASES_MAX];
 };
 
 /* PLAN: what loading would hold, and the model's description (one line of JSON). */
@@ -100,6 +116,7 @@ struct protocol_failed {
 struct protocol_done {
     int32_t code; /* 0, or errno: ECANCELED, ENOMEM, EMSGSIZE, EIO ... */
     int32_t prompt_tokens, cached_tokens, completion_tokens;
+    int32_t truncated_texts; /* of a request to embed: longer than the model reads */
     int64_t started_us, first_token_us, ended_us; /* 0 when it did not happen */
     struct text finish;                           /* "stop", "length", "cancelled", "failed" */
     struct text text;                             /* why it failed; empty otherwise */
@@ -113,7 +130,7 @@ struct protocol_message {
     struct protocol_ready ready;
     struct protocol_failed failed;
     struct protocol_done done;
-    struct text text; /* TEXT: the answer's next bytes; REFUSE: why */
+    struct text text; /* TEXT: the answer's next bytes; LOGPROBS: whole lines; REFUSE: why */
     uint64_t bytes;   /* GRANT, NEED */
     int32_t threads;  /* THREADS */
 };
@@ -139,6 +156,8 @@ int protocol_put_ready(struct buffer *output, const struct protocol_ready *ready
 int protocol_put_failed(struct buffer *output, const struct protocol_failed *failed);
 /* A text longer than PROTOCOL_TEXT_BYTES_MAX becomes several messages, an empty one none. */
 int protocol_put_text(struct buffer *output, uint64_t request, struct text text);
+/* The same of lines of JSON; one that is too long for a message is an error. */
+int protocol_put_logprobs(struct buffer *output, uint64_t request, struct text lines);
 int protocol_put_done(struct buffer *output, uint64_t request, const struct protocol_done *done);
 int protocol_put_need(struct buffer *output, uint64_t bytes);
 

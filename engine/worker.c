@@ -13,6 +13,7 @@
 #include "channel.h"
 #include "echo.h"
 #include "inbox.h"
+#include "report.h"
 #include "resident.h"
 
 #include <errno.h>
@@ -109,6 +110,22 @@ static void on_text(void *owner, uint64_t id, struct text text)
     note(server, buffer_append_text(&server->text, text));
 }
 
+static void on_token(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs)
+{
+    struct server *server = owner;
+    (void)token;
+    if (!logprobs)
+        return;
+    struct buffer line = buffer_new(PROTOCOL_TEXT_BYTES_MAX);
+    int status =
+        report_logprobs(engine_tokenizer(server->engine), logprobs, logprobs->top_count > 0, &line);
+    if (!status)
+        status = protocol_put_logprobs(&server->output, id, buffer_text(&line));
+    if (status != -EMSGSIZE) /* a line that is too long for a message is left out */
+        note(server, status);
+    buffer_free(&line);
+}
+
 static void put_done(struct server *server, uint64_t id, enum engine_finish finish,
                      const struct engine_usage *usage, const struct error *error)
 {
@@ -152,16 +169,19 @@ static void generate(struct server *server, uint64_t id, const struct protocol_g
         .raw = generate->raw,
         .messages = server->chat,
         .message_count = generate->message_count,
-        .sampling = {.temperature = generate->temperature,
-                     .top_k = generate->top_k,
-                     .top_p = generate->top_p,
-                     .min_p = generate->min_p,
-                     .repeat_penalty = generate->repeat_penalty,
-                     .seed = generate->seed},
+        .sampling = generate->sampling,
         .max_tokens = generate->max_tokens,
         .default_tokens = WORKER_DEFAULT_TOKENS_MAX,
         .stops = generate->stops,
         .stop_count = generate->stop_count,
+        .stop_tokens = generate->stop_tokens,
+        .stop_token_count = generate->stop_token_count,
+        .biases = generate->biases,
+        .bias_count = generate->bias_count,
+        .wants_logprobs = generate->logprobs >= 0,
+        .logprobs = generate->logprobs,
+        .grammar = generate->grammar,
+        .json_schema = generate->json_schema,
     };
     struct error error = {0};
     if (engine_submit(server->engine, id, &request, &error))
@@ -194,6 +214,7 @@ static void handle(struct server *server, const struct engine_sink *sink)
     case PROTOCOL_READY:
     case PROTOCOL_FAILED:
     case PROTOCOL_TEXT:
+    case PROTOCOL_LOGPROBS:
     case PROTOCOL_DONE:
     case PROTOCOL_NEED:
         note(server, -EPROTO);
@@ -217,7 +238,7 @@ static void handle_all(struct server *server, const struct engine_sink *sink)
 static int serve(struct server *server)
 {
     const struct engine_sink sink = {
-        .owner = server, .text = on_text, .done = on_done, .need = on_need};
+        .owner = server, .token = on_token, .text = on_text, .done = on_done, .need = on_need};
     bool work = false;
     while (!server->status) {
         inbox_take(server->inbox, !work, &server->input);

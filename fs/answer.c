@@ -1,7 +1,7 @@
-/* answer.c - the files `output` (a document: open waits until it is complete) and `stream` (its
- * bytes as they come).
+/* answer.c - the files `output` (a document: open waits until it is complete), `stream` (its bytes
+ * as they come) and `logprobs` (what the model thought of each token of it).
  *
- * Both belong to one job, chosen when the file is opened: of the same user's jobs the one that was
+ * All belong to one job, chosen when the file is opened: of the same user's jobs the one that was
  * written nearest to the reader in the process tree.  A prompt that is being written right now by
  * somebody at least as near is waited for: its close may still be on its way to us.
  */
@@ -91,6 +91,11 @@ static void output_read(struct handle *handle, fuse_req_t request, size_t size, 
     handle_read_text(request, buffer_text(&handle->job->answer), size, offset);
 }
 
+static void logprobs_read(struct handle *handle, fuse_req_t request, size_t size, off_t offset)
+{
+    handle_read_text(request, buffer_text(&handle->job->logprobs), size, offset);
+}
+
 /* lseek comes with the handle, fstat without it: there the caller's own open file tells which
  * answer is meant, and else what an open would choose now. */
 static const struct job *meant_job(const struct model *model, const struct handle *handle,
@@ -114,6 +119,13 @@ static uint64_t answer_size(struct model *model, const struct handle *handle,
 {
     const struct job *job = meant_job(model, handle, caller);
     return job && job->state == JOB_DONE ? job->answer.length : 0;
+}
+
+static uint64_t logprobs_size(struct model *model, const struct handle *handle,
+                              const struct fuse_ctx *caller)
+{
+    const struct job *job = meant_job(model, handle, caller);
+    return job && job->state == JOB_DONE ? job->logprobs.length : 0;
 }
 
 /* --- stream --------------------------------------------------------------------------------- */
@@ -182,6 +194,12 @@ const struct file_operations output_operations = {
     .open = output_open,
     .read = output_read,
     .size = answer_size,
+};
+
+const struct file_operations logprobs_operations = {
+    .open = output_open,
+    .read = logprobs_read,
+    .size = logprobs_size,
 };
 
 const struct file_operations stream_operations = {

@@ -10,13 +10,14 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/sampling.h"
 #include "base/text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-    CONFIG_TEXT_BYTES_MAX = 1 << 20, /* system */
+    CONFIG_TEXT_BYTES_MAX = 1 << 20, /* system, grammar, json_schema */
     CONFIG_STOPS_MAX = 16,           /* lines of `stop` */
     CONFIG_STOP_BYTES_MAX = 256,
     CONFIG_CONTEXT_MIN = 16,
@@ -24,37 +25,61 @@ enum {
     CONFIG_TIMEOUT_S_MAX = 1000000000,
 };
 
-/* The files, in the order of readdir. */
+/* The files.  Those of the sampling parameters come first, in the order of base/sampling.h. */
 enum config_key {
-    CONFIG_CONTEXT,        /* tokens a sequence may hold; 0: what the model was trained for */
-    CONFIG_MAX_TOKENS,     /* 0: as many as the context leaves room for, at most 2048 */
-    CONFIG_MIN_P,          /* 0..1, 0: off */
-    CONFIG_RAW,            /* 0|1: complete the prompt as it is, no chat template; newline kept */
-    CONFIG_REPEAT_PENALTY, /* 0.1..10, 1: off */
-    CONFIG_SEED,           /* 0..2^64-1; 0: a new one for each request */
-    CONFIG_STOP,           /* lines, each a stop string (\n, \t, \r and \\ as in C) */
-    CONFIG_SYSTEM,         /* the system message; empty: the template's own */
-    CONFIG_TEMPERATURE,    /* 0..10, 0: greedy */
-    CONFIG_TIMEOUT,        /* seconds a request may take, 0: no limit */
-    CONFIG_TOP_K,          /* 0: off */
-    CONFIG_TOP_P,          /* 0..1 above 0, 1: off */
+    CONFIG_TEMPERATURE,        /* 0..10, 0: greedy */
+    CONFIG_TOP_K,              /* 0: off */
+    CONFIG_TOP_P,              /* 0..1, 1: off */
+    CONFIG_MIN_P,              /* 0..1, 0: off */
+    CONFIG_TYPICAL_P,          /* 0..1, 0 or 1: off */
+    CONFIG_REPEAT_PENALTY,     /* 0.1..10, 1: off */
+    CONFIG_PRESENCE_PENALTY,   /* -10..10, 0: off */
+    CONFIG_FREQUENCY_PENALTY,  /* -10..10, 0: off */
+    CONFIG_DRY_MULTIPLIER,     /* 0..100, 0: off */
+    CONFIG_DRY_BASE,           /* 0..10 */
+    CONFIG_DRY_ALLOWED_LENGTH, /* 0..1024 tokens */
+    CONFIG_MIROSTAT,           /* 0 or 2 */
+    CONFIG_MIROSTAT_TAU,       /* 0..100 */
+    CONFIG_MIROSTAT_ETA,       /* 0..10 */
+    CONFIG_CONTEXT,            /* tokens a sequence may hold; 0: what the model was trained for */
+    CONFIG_FORMAT,             /* of embeddings: json, f32 */
+    CONFIG_GRAMMAR,            /* GBNF that answers follow; empty: none */
+    CONFIG_JSON_SCHEMA,        /* a schema that answers follow; empty: none */
+    CONFIG_LOGIT_BIAS,         /* lines "ID BIAS" */
+    CONFIG_LOGPROBS,           /* 0..20 alternatives of each token in `logprobs`; 0: off */
+    CONFIG_MAX_TOKENS,         /* 0: as many as the context leaves room for, at most 2048 */
+    CONFIG_RAW,                /* 0|1: complete the prompt as it is, no chat template */
+    CONFIG_SEED,               /* 0..2^64-1; 0: a new one for each request */
+    CONFIG_STOP,               /* lines, each a stop string (\n, \t, \r and \\ as in C) */
+    CONFIG_STOP_TOKENS,        /* ids that end an answer */
+    CONFIG_SYSTEM,             /* the system message; empty: the template's own */
+    CONFIG_THINKING,           /* auto, on, off */
+    CONFIG_TIMEOUT,            /* seconds a request may take, 0: no limit */
     CONFIG_KEYS,
 };
 
+/* Values of CONFIG_FORMAT and CONFIG_THINKING, in the order of their words above. */
+enum config_format { CONFIG_FORMAT_JSON, CONFIG_FORMAT_F32 };
+enum config_thinking { CONFIG_THINKING_AUTO, CONFIG_THINKING_ON, CONFIG_THINKING_OFF };
+
 struct config {
-    int32_t context, max_tokens, top_k;
-    float temperature, top_p, min_p, repeat_penalty;
-    uint64_t seed;
+    struct sampling sampling; /* seed 0: a new one for each request */
+    int32_t context, max_tokens, logprobs;
+    int32_t format, thinking; /* as the enums above */
     double timeout_s;
     bool raw;
-    char *system;                        /* malloc'ed, never NULL after config_open() */
-    struct text stops[CONFIG_STOPS_MAX]; /* views into stop_text */
+    char *system, *grammar, *json_schema; /* malloc'ed, never NULL after config_open() */
+    struct text stops[CONFIG_STOPS_MAX];  /* views into stop_bytes */
     uint32_t stop_count;
     char *stop_text;  /* as written, for reading back; never NULL either */
     char *stop_bytes; /* with escapes resolved; NULL: no stops */
+    int32_t stop_tokens[SAMPLING_STOP_TOKENS_MAX];
+    uint32_t stop_token_count;
+    struct token_bias biases[SAMPLING_BIASES_MAX];
+    uint32_t bias_count;
 };
 
-/* Defaults: temperature 0.7, top_p 0.95, top_k 40, min_p 0.05, repeat_penalty 1, the rest 0 or
+/* Defaults: those of the sampling parameters' table; format json, thinking auto, the rest 0 or
  * empty.  Returns 0 or -ENOMEM. */
 int config_open(struct config *config);
 int config_copy(const struct config *from, struct config *to); /* a job's snapshot: the same */

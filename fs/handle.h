@@ -78,8 +78,9 @@ void handle_count_written(struct handle *handle);
 void handle_free(struct handle *handle);
 
 /* The kinds, by the file that implements them. */
-extern const struct file_operations prompt_operations;                         /* prompt.c */
-extern const struct file_operations output_operations, stream_operations;      /* answer.c */
+extern const struct file_operations prompt_operations; /* prompt.c */
+extern const struct file_operations output_operations, logprobs_operations,
+    stream_operations;                                                         /* answer.c */
 extern const struct file_operations wait_operations, events_operations;        /* waiting.c */
 extern const struct file_operations info_operations;                           /* waiting.c */
 extern const struct file_operations config_operations, budget_operations;      /* values.c */

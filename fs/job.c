@@ -19,6 +19,7 @@ struct job *job_new(uint64_t id, const struct config *config, struct buffer *pro
     job->references = 1;
     job->committed_us = clock_now_us();
     job->answer = buffer_new(JOB_ANSWER_BYTES_MAX);
+    job->logprobs = buffer_new(JOB_ANSWER_BYTES_MAX);
     job->prompt = *prompt;
     *prompt = buffer_new(prompt->limit);
     return job;
@@ -35,6 +36,7 @@ void job_release(struct job *job)
         return;
     buffer_free(&job->prompt);
     buffer_free(&job->answer);
+    buffer_free(&job->logprobs);
     config_close(&job->config);
     free(job);
 }

@@ -41,6 +41,7 @@ struct job {
     struct lineage writer;
     struct config config;
     struct buffer prompt, answer;
+    struct buffer logprobs; /* lines of JSON, when they were asked for */
     enum job_state state;
     bool cancel_asked; /* its end will be JOB_CANCELLED */
     int cancel_code;   /* ECANCELED, or ETIMEDOUT */
@@ -48,6 +49,7 @@ struct job {
     char error[JOB_ERROR_BYTES];
     char finish[16]; /* "stop", "length", "cancelled", "failed" */
     int32_t prompt_tokens, cached_tokens, completion_tokens;
+    int32_t truncated_texts; /* of a request to embed */
     /* CLOCK_MONOTONIC; 0 when it did not happen.  Of the worker: prefill began, token chosen, end.
      */
     int64_t committed_us, run_us, first_byte_us, ended_us;

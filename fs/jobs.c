@@ -177,12 +177,18 @@ void jobs_text(struct daemon *daemon, struct job *job, struct text text)
     park_wake(&daemon->parking, &job->readers);
 }
 
+void jobs_logprobs(struct job *job, struct text lines)
+{
+    buffer_append_text(&job->logprobs, lines);
+}
+
 void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_done *done)
 {
     char text[JOB_ERROR_BYTES], finish[sizeof job->finish];
     job->prompt_tokens = done->prompt_tokens > 0 ? done->prompt_tokens : 0;
     job->cached_tokens = done->cached_tokens > 0 ? done->cached_tokens : 0;
     job->completion_tokens = done->completion_tokens > 0 ? done->completion_tokens : 0;
+    job->truncated_texts = done->truncated_texts > 0 ? done->truncated_texts : 0;
     job->worker_started_us = done->started_us;
     job->worker_first_us = done->first_token_us;
     job->worker_ended_us = done->ended_us;

@@ -59,7 +59,7 @@ static void trim(struct model *model)
         struct job *newer = oldest->newer;
         if (job_ended(oldest) && newer) { /* the newest one always stays readable */
             model->jobs_ended--;
-            model->answer_bytes -= oldest->answer.length;
+            model->answer_bytes -= oldest->answer.length + oldest->logprobs.length;
             unlink_job(model, oldest);
         }
         oldest = newer;
@@ -84,7 +84,7 @@ void model_job_ended(struct model *model, struct job *job)
 {
     model->jobs_active--;
     model->jobs_ended++;
-    model->answer_bytes += job->answer.length;
+    model->answer_bytes += job->answer.length + job->logprobs.length;
     model->totals.errors += job->state == JOB_FAILED;
     model->totals.cancelled += job->state == JOB_CANCELLED;
     model->totals.prompt_tokens += (uint64_t)job->prompt_tokens;

@@ -26,6 +26,7 @@ static const struct node_type types[] = {
     [NODE_CTL] = {"ctl", WRITE_MODE, NODE_MODEL, &model_ctl_operations},
     [NODE_ERROR] = {"error", READ_MODE, NODE_MODEL, &snapshot_operations},
     [NODE_INFO] = {"info", READ_MODE, NODE_MODEL, &info_operations},
+    [NODE_LOGPROBS] = {"logprobs", READ_MODE, NODE_MODEL, &logprobs_operations},
     [NODE_OUTPUT] = {"output", READ_MODE, NODE_MODEL, &output_operations},
     [NODE_PROMPT] = {"prompt", WRITE_MODE, NODE_MODEL, &prompt_operations},
     [NODE_STATE] = {"state", READ_MODE, NODE_MODEL, &snapshot_operations},

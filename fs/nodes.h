@@ -29,6 +29,7 @@ enum node_kind {
     NODE_CTL,
     NODE_ERROR,
     NODE_INFO,
+    NODE_LOGPROBS,
     NODE_OUTPUT,
     NODE_PROMPT,
     NODE_STATE,

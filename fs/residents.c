@@ -177,6 +177,10 @@ static void worker_message(void *owner, const struct protocol_message *message)
         if (own_job)
             jobs_text(daemon, job, message->text);
         break;
+    case PROTOCOL_LOGPROBS:
+        if (own_job)
+            jobs_logprobs(job, message->text);
+        break;
     case PROTOCOL_DONE:
         if (own_job) {
             jobs_done(daemon, job, &message->done);
@@ -265,13 +269,19 @@ static int put_request(struct model *model, const struct job *job)
     if (!generate)
         return -ENOMEM;
     generate->raw = config->raw;
-    generate->temperature = config->temperature;
-    generate->top_k = config->top_k;
-    generate->top_p = config->top_p;
-    generate->min_p = config->min_p;
-    generate->repeat_penalty = config->repeat_penalty;
-    generate->seed = config->seed ? config->seed : random_seed();
+    generate->thinking = (enum protocol_thinking)config->thinking;
+    generate->format = (enum protocol_format)config->format;
+    generate->sampling = config->sampling;
+    if (generate->sampling.seed == 0)
+        generate->sampling.seed = random_seed();
     generate->max_tokens = config->max_tokens;
+    generate->logprobs = config->logprobs ? config->logprobs : -1;
+    generate->grammar = text_of(config->grammar);
+    generate->json_schema = text_of(config->json_schema);
+    generate->stop_token_count = config->stop_token_count;
+    memcpy(generate->stop_tokens, config->stop_tokens, sizeof generate->stop_tokens);
+    generate->bias_count = config->bias_count;
+    memcpy(generate->biases, config->biases, sizeof generate->biases);
     for (; generate->stop_count < config->stop_count; generate->stop_count++)
         generate->stops[generate->stop_count] = config->stops[generate->stop_count];
     if (config->system[0] && !config->raw)

@@ -70,7 +70,8 @@ static int configure(struct engine *engine, const struct engine_options *options
     engine->kv = kv_open(engine->plan.kv_page_bytes, options->kv_bytes);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
     engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
-    if (!engine->batch || !engine->candidates)
+    engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
+    if (!engine->batch || !engine->candidates || !engine->own_logits)
         return error_set(error, ENOMEM, "no memory for a batch");
     int status = threads_open(options->threads, &engine->threads, error);
     if (!status)
@@ -155,6 +156,8 @@ void engine_close(struct engine *engine)
         gguf_close(engine->gguf);
     free(engine->piece);
     free(engine->candidates);
+    free(engine->own_logits);
+    free(engine->dry_breakers);
     free(engine->batch);
     free(engine);
 }

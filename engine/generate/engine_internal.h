@@ -2,6 +2,7 @@
  *
  *   engine.c     opening and closing        schedule.c  requests, batches, memory
  *   inspect.c    the plan, the description  logits.c    logits of a given text
+ *   choose.c     from a row of logits to a token
  */
 #ifndef GENERATE_ENGINE_INTERNAL_H
 #define GENERATE_ENGINE_INTERNAL_H
@@ -33,6 +34,8 @@ struct engine {
     struct forward_token *batch; /* [prefill_chunk + ENGINE_SEQUENCES_MAX] */
     int32_t batch_count;
     struct candidate *candidates; /* [vocabulary] */
+    float *own_logits;            /* [vocabulary]: a row as the model gave it, for logprobs */
+    uint64_t *dry_breakers;       /* one bit a token; NULL until a request asks for DRY */
     char *piece;                  /* [piece_bytes_max]: one decoded token */
     size_t piece_bytes_max;
 
@@ -51,6 +54,15 @@ int engine_settle_options(const struct engine_options *options, const struct mod
 /* What a model will hold with settled options. */
 struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
                                     const struct engine_options *options);
+
+/* Get ready for what a request says about choosing tokens.  Returns 0, -ENOMEM or -EINVAL. */
+int engine_prepare_choice(struct engine *engine, const struct engine_request *request,
+                          struct sequence *sequence, struct error *error);
+
+/* The next token of a sequence, from its row of logits, which is changed.  *logprobs is filled if
+ * the sequence wants it.  Returns the token, or -1 when the logits are not finite. */
+int32_t engine_choose(struct engine *engine, struct sequence *sequence, float *logits,
+                      struct logprobs *logprobs);
 
 /* Vocabulary, tokenizer and chat format of a file.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
  * is in *engine and is closed with it. */

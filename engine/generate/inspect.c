@@ -33,7 +33,7 @@ static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
     return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
            (uint64_t)batch * sizeof(struct forward_token) +
-           (uint64_t)config->vocabulary * sizeof(struct candidate) +
+           (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float)) +
            (uint64_t)config->layers * sizeof(struct layer) +
            item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
            item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES +

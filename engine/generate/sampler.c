@@ -3,33 +3,10 @@
 
 #include "math/vector.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 
 /* exp(-50) times the largest vocabulary is below what a double can tell from nothing. */
 #define WEIGHT_EXPONENT_MIN (-50.0)
-
-int sampler_check(const struct sampling *sampling, struct error *error)
-{
-    const double temperature = (double)sampling->temperature;
-    const double penalty = (double)sampling->repeat_penalty;
-    if (!(temperature >= 0 && temperature <= SAMPLING_TEMPERATURE_MAX))
-        return error_set(error, EINVAL, "temperature is %g, not 0 to %g", temperature,
-                         SAMPLING_TEMPERATURE_MAX);
-    if (sampling->top_k < 0)
-        return error_set(error, EINVAL, "top_k is %d, below 0", sampling->top_k);
-    if (!(sampling->top_p >= 0 && sampling->top_p <= 1))
-        return error_set(error, EINVAL, "top_p is %g, not 0 to 1", (double)sampling->top_p);
-    if (!(sampling->min_p >= 0 && sampling->min_p <= 1))
-        return error_set(error, EINVAL, "min_p is %g, not 0 to 1", (double)sampling->min_p);
-    if (!(penalty >= SAMPLING_REPEAT_PENALTY_MIN && penalty <= SAMPLING_REPEAT_PENALTY_MAX))
-        return error_set(error, EINVAL, "repeat_penalty is %g, not %g to %g", penalty,
-                         SAMPLING_REPEAT_PENALTY_MIN, SAMPLING_REPEAT_PENALTY_MAX);
-    return 0;
-}
-
-/* ---- random numbers ---- */
 
 static uint64_t split_mix(uint64_t *state)
 {
@@ -64,168 +41,64 @@ struct sampler sampler_new(const struct sampling *sampling)
     uint64_t state = sampling->seed;
     for (int i = 0; i < 4; i++)
         sampler.random[i] = split_mix(&state);
+    sampler.mirostat_mu = 2 * (double)sampling->mirostat_tau;
     return sampler;
 }
 
-/* ---- repetition penalty ---- */
-
 void sampler_saw(struct sampler *sampler, int32_t token)
 {
-    sampler->recent[sampler->seen++ % SAMPLING_REPEAT_TOKENS] = token;
+    history_add(&sampler->history, token);
 }
 
-/* Each recent token once, however often it was seen. */
-static void penalise(const struct sampler *sampler, float *logits, int32_t count)
+void sampler_penalise(const struct sampler *sampler, float *logits, int32_t count)
 {
-    const float penalty = sampler->sampling.repeat_penalty;
-    uint32_t recent =
-        sampler->seen < SAMPLING_REPEAT_TOKENS ? sampler->seen : SAMPLING_REPEAT_TOKENS;
-    if (penalty == 1)
-        return;
-    for (uint32_t i = 0; i < recent; i++) {
-        int32_t token = sampler->recent[i];
-        bool earlier = false;
-        for (uint32_t j = 0; j < i && !earlier; j++)
-            earlier = sampler->recent[j] == token;
-        if (!earlier && token >= 0 && token < count)
-            logits[token] = logits[token] > 0 ? logits[token] / penalty : logits[token] * penalty;
-    }
+    penalties_bias(sampler->biases, sampler->bias_count, logits, count);
+    penalties_repeat(&sampler->history, &sampler->sampling, logits, count);
+    penalties_dry(&sampler->history, &sampler->sampling, sampler->breakers, logits, count);
 }
 
-/* ---- candidates ---- */
-
-/* A total order, so that equal logits do not make the choice depend on how we got here. */
-static bool is_better(const struct candidate *a, const struct candidate *b)
+static bool is_share(float share)
 {
-    return a->logit > b->logit || (a->logit == b->logit && a->token < b->token);
+    return share > 0 && share < 1;
 }
 
-/* Restore a heap whose root is its worst candidate, below `at`. */
-static void sift_down(struct candidate *heap, int32_t count, int32_t at)
+/* Draw among tokens whose surprise is at most mu, then move mu by what the drawn one surprised. */
+static int32_t choose_by_mirostat(struct sampler *sampler, struct candidates *candidates)
 {
-    struct candidate moved = heap[at];
-    for (int32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && is_better(&heap[child], &heap[child + 1]))
-            child++;
-        if (!is_better(&moved, &heap[child]))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moved;
+    const struct sampling *sampling = &sampler->sampling;
+    candidates_keep_unsurprising(candidates, sampler->mirostat_mu);
+    const struct candidate *chosen =
+        candidates_pick(candidates, draw(sampler->random) * candidates->total);
+    double surprise = -log2(chosen->weight / candidates->total);
+    sampler->mirostat_mu -=
+        (double)sampling->mirostat_eta * (surprise - (double)sampling->mirostat_tau);
+    return chosen->token;
 }
 
-static void make_heap(struct candidate *heap, int32_t count)
-{
-    for (int32_t at = count / 2 - 1; at >= 0; at--)
-        sift_down(heap, count, at);
-}
-
-/* The best first. */
-static void sort(struct candidate *candidates, int32_t count)
-{
-    make_heap(candidates, count);
-    for (int32_t last = count - 1; last > 0; last--) {
-        struct candidate worst = candidates[0];
-        candidates[0] = candidates[last];
-        candidates[last] = worst;
-        sift_down(candidates, last, 0);
-    }
-}
-
-/* The `limit` best of the tokens whose logit is at least `floor`: a heap of the best so far, whose
- * root is what a token has to beat.  Most tokens lose that one comparison. */
-static int32_t gather_best(const float *logits, int32_t count, float floor, int32_t limit,
-                           struct candidate *room)
-{
-    int32_t kept = 0, token = 0;
-    for (; token < count && kept < limit; token++)
-        if (logits[token] >= floor)
-            room[kept++] = (struct candidate){.logit = logits[token], .token = token};
-    if (token == count) /* all of them, in the order of the vocabulary */
-        return kept;
-    make_heap(room, kept);
-    for (; token < count; token++)
-        if (logits[token] > room[0].logit) { /* an equal one comes later in the order */
-            room[0] = (struct candidate){.logit = logits[token], .token = token};
-            sift_down(room, kept, 0);
-        }
-    return kept;
-}
-
-static double weigh(struct candidate *candidates, int32_t count, float best, float temperature)
-{
-    double total = 0;
-    for (int32_t i = 0; i < count; i++) {
-        double exponent = ((double)candidates[i].logit - (double)best) / (double)temperature;
-        candidates[i].weight = exp(exponent);
-        total += candidates[i].weight;
-    }
-    return total;
-}
-
-/* The fewest of the best whose share of `total` reaches top_p; what remains is sorted. */
-static int32_t keep_nucleus(struct candidate *candidates, int32_t count, double top_p,
-                            double *total)
-{
-    /* Of n candidates, those below (1 - p) / n have less than 1 - p together: none is needed. */
-    double least = *total * (1 - top_p) / count;
-    int32_t possible = 0;
-    for (int32_t i = 0; i < count; i++)
-        if (candidates[i].weight >= least)
-            candidates[possible++] = candidates[i];
-    sort(candidates, possible);
-    double sum = 0;
-    int32_t kept = 0;
-    while (kept < possible && (kept == 0 || sum < top_p * *total))
-        sum += candidates[kept++].weight;
-    *total = sum;
-    return kept;
-}
-
-/* Those with at least min_p of the best one's probability, whose weight is 1. */
-static int32_t keep_probable(struct candidate *candidates, int32_t count, double min_p,
-                             double *total)
-{
-    int32_t kept = 0;
-    double sum = 0;
-    for (int32_t i = 0; i < count; i++)
-        if (candidates[i].weight >= min_p) {
-            sum += candidates[i].weight;
-            candidates[kept++] = candidates[i];
-        }
-    *total = sum;
-    return kept;
-}
-
-static int32_t pick(const struct candidate *candidates, int32_t count, double at)
-{
-    for (int32_t i = 0; i < count; i++) {
-        at -= candidates[i].weight;
-        if (at < 0)
-            return candidates[i].token;
-    }
-    return candidates[count - 1].token; /* rounding left a rest */
-}
-
-int32_t sampler_choose(struct sampler *sampler, const struct kernels *kernels, float *logits,
+int32_t sampler_choose(struct sampler *sampler, const struct kernels *kernels, const float *logits,
                        int32_t count, struct candidate *room)
 {
     const struct sampling *sampling = &sampler->sampling;
-    penalise(sampler, logits, count);
-    int32_t best = vector_argmax(kernels, logits, count);
+    const int32_t best = vector_argmax(kernels, logits, count);
     if (best < 0 || !isfinite(logits[best]))
         return -1;
     if (sampling->temperature == 0)
         return best;
 
-    float highest = logits[best];
+    const float highest = logits[best];
     float floor = (float)((double)highest + WEIGHT_EXPONENT_MIN * (double)sampling->temperature);
-    bool limited = sampling->top_k > 0 && sampling->top_k < count;
-    int32_t kept = gather_best(logits, count, floor, limited ? sampling->top_k : count, room);
-    double total = weigh(room, kept, highest, sampling->temperature);
+    bool limited = sampling->mirostat == 0 && sampling->top_k > 0 && sampling->top_k < count;
+    struct candidates candidates = {.items = room};
+    candidates.count =
+        candidates_gather(logits, count, floor, limited ? sampling->top_k : count, room);
+    candidates_weigh(&candidates, highest, sampling->temperature);
+    if (sampling->mirostat)
+        return choose_by_mirostat(sampler, &candidates);
+    if (is_share(sampling->typical_p))
+        candidates_keep_typical(&candidates, (double)sampling->typical_p);
     if (sampling->top_p < 1)
-        kept = keep_nucleus(room, kept, (double)sampling->top_p, &total);
+        candidates_keep_nucleus(&candidates, (double)sampling->top_p);
     if (sampling->min_p > 0)
-        kept = keep_probable(room, kept, (double)sampling->min_p, &total);
-    return pick(room, kept, draw(sampler->random) * total);
+        candidates_keep_probable(&candidates, (double)sampling->min_p);
+    return candidates_pick(&candidates, draw(sampler->random) * candidates.total)->token;
 }

@@ -100,6 +100,11 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
                            &sequence, error);
     if (status)
         return status;
+    status = engine_prepare_choice(engine, request, sequence, error);
+    if (status) {
+        sequence_close(sequence, &engine->kv);
+        return status;
+    }
     *engine->queue_last = sequence;
     engine->queue_last = &sequence->next;
     engine->queue_count++;
@@ -264,12 +269,20 @@ static bool show_token(struct step *step, struct sequence *sequence, int32_t tok
     return stopped;
 }
 
+static bool is_stop_token(const struct sequence *sequence, int32_t token)
+{
+    for (size_t i = 0; i < sequence->stop_token_count; i++)
+        if (sequence->stop_tokens[i] == token)
+            return true;
+    return false;
+}
+
 static void choose(struct step *step, struct sequence *sequence, float *logits)
 {
     struct engine *engine = step->engine;
     const struct engine_sink *sink = step->sink;
-    int32_t token = sampler_choose(&sequence->sampler, engine->kernels, logits,
-                                   engine->model.config.vocabulary, engine->candidates);
+    struct logprobs logprobs;
+    int32_t token = engine_choose(engine, sequence, logits, &logprobs);
     if (token < 0) {
         fail(engine, sink, sequence, EIO, "the logits are not finite");
         return;
@@ -280,8 +293,8 @@ static void choose(struct step *step, struct sequence *sequence, float *logits)
     sequence->token = token;
     sampler_saw(&sequence->sampler, token);
     if (sink->token)
-        sink->token(sink->owner, sequence->id, token);
-    bool ends = tokenizer_is_end(engine->tokenizer, token);
+        sink->token(sink->owner, sequence->id, token, sequence->wants_logprobs ? &logprobs : NULL);
+    bool ends = tokenizer_is_end(engine->tokenizer, token) || is_stop_token(sequence, token);
     bool stopped = !ends && show_token(step, sequence, token);
     bool full = usage->completion_tokens == sequence->answer_max;
     if (!stopped && (ends || full))

@@ -4,6 +4,7 @@
 #include "math/attention.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 static int32_t pages_for(int64_t tokens)
@@ -26,13 +27,47 @@ static int check(const struct engine_request *request, size_t prompt_count, int3
         return error_set(error, EMSGSIZE,
                          "a prompt of %zu tokens and %d more do not fit a context of %d",
                          prompt_count, request->max_tokens, context);
-    return sampler_check(&request->sampling, error);
+    if (request->stop_token_count > SAMPLING_STOP_TOKENS_MAX)
+        return error_set(error, EINVAL, "%zu stop tokens, more than %d", request->stop_token_count,
+                         SAMPLING_STOP_TOKENS_MAX);
+    if (request->bias_count > SAMPLING_BIASES_MAX)
+        return error_set(error, EINVAL, "%zu biases, more than %d", request->bias_count,
+                         SAMPLING_BIASES_MAX);
+    if (request->wants_logprobs &&
+        (request->logprobs < 0 || request->logprobs > SAMPLING_LOGPROBS_MAX))
+        return error_set(error, EINVAL, "logprobs is %d, not 0 to %d", request->logprobs,
+                         SAMPLING_LOGPROBS_MAX);
+    for (size_t i = 0; i < request->bias_count; i++)
+        if (!isfinite(request->biases[i].bias))
+            return error_set(error, EINVAL, "the bias of token %d is not a number",
+                             request->biases[i].token);
+    return sampling_check(&request->sampling, error);
+}
+
+/* The caller's lists, which end with the call. */
+static int copy_lists(struct sequence *sequence, const struct engine_request *request)
+{
+    sequence->wants_logprobs = request->wants_logprobs;
+    sequence->logprobs = request->logprobs;
+    sequence->stop_token_count = request->stop_token_count;
+    for (size_t i = 0; i < request->stop_token_count; i++)
+        sequence->stop_tokens[i] = request->stop_tokens[i];
+    if (request->bias_count == 0)
+        return 0;
+    sequence->biases = memory_try(request->bias_count, sizeof *sequence->biases);
+    if (!sequence->biases)
+        return -ENOMEM;
+    memcpy(sequence->biases, request->biases, request->bias_count * sizeof *sequence->biases);
+    sequence->sampler.biases = sequence->biases;
+    sequence->sampler.bias_count = request->bias_count;
+    return 0;
 }
 
 static void watch_prompt(struct sequence *sequence)
 {
     const struct tokens *prompt = &sequence->prompt;
-    size_t recent = prompt->count < SAMPLING_REPEAT_TOKENS ? prompt->count : SAMPLING_REPEAT_TOKENS;
+    size_t recent =
+        prompt->count < SAMPLING_HISTORY_TOKENS ? prompt->count : SAMPLING_HISTORY_TOKENS;
     for (size_t i = prompt->count - recent; i < prompt->count; i++)
         sampler_saw(&sequence->sampler, prompt->ids[i]);
 }
@@ -70,7 +105,7 @@ int sequence_open(uint64_t id, const struct engine_request *request, struct toke
     sequence->usage.prompt_tokens = read;
     sequence->pages = memory_try((size_t)pages_for((int64_t)read + sequence->answer_max),
                                  sizeof *sequence->pages);
-    if (!sequence->pages) {
+    if (!sequence->pages || copy_lists(sequence, request)) {
         sequence_close(sequence, NULL);
         return error_set(error, ENOMEM, "no memory for a request");
     }
@@ -83,6 +118,7 @@ void sequence_close(struct sequence *sequence, struct kv *kv)
     for (int32_t i = 0; i < sequence->page_count; i++)
         kv_give(kv, sequence->pages[i]);
     free(sequence->pages);
+    free(sequence->biases);
     tokens_free(&sequence->prompt);
     stop_close(&sequence->stop);
     free(sequence);

@@ -26,6 +26,11 @@ struct sequence {
     bool cancelled;
     bool starved; /* its last step lacked a page */
     struct sampler sampler;
+    struct token_bias *biases; /* of the sampler */
+    int32_t stop_tokens[SAMPLING_STOP_TOKENS_MAX];
+    size_t stop_token_count;
+    bool wants_logprobs;
+    int32_t logprobs; /* alternatives of each token */
     struct stop stop;
     struct engine_usage usage;
 };

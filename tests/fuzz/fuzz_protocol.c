@@ -29,6 +29,8 @@ static int put_again(struct buffer *output, const struct protocol_message *messa
         return protocol_put_failed(output, &message->failed);
     case PROTOCOL_TEXT:
         return protocol_put_text(output, request, message->text);
+    case PROTOCOL_LOGPROBS:
+        return protocol_put_logprobs(output, request, message->text);
     case PROTOCOL_DONE:
         return protocol_put_done(output, request, &message->done);
     case PROTOCOL_NEED:

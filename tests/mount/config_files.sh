@@ -31,7 +31,9 @@ readonly invalid="Invalid argument" range="Numerical result out of range"
 models a
 mount_start echo_token_ms=20
 check_same "the files" \
-    "context max_tokens min_p raw repeat_penalty seed stop system temperature timeout top_k top_p" \
+    "context dry_allowed_length dry_base dry_multiplier format frequency_penalty grammar json_schema \
+logit_bias logprobs max_tokens min_p mirostat mirostat_eta mirostat_tau presence_penalty raw \
+repeat_penalty seed stop stop_tokens system temperature thinking timeout top_k top_p typical_p" \
     "$(find "$M/a/config" -type f -printf '%f\n' | sort | paste -sd' ')"
 check_same "default temperature" 0.7 "$(value temperature)"
 check_same "default top_p" 0.95 "$(value top_p)"
@@ -42,7 +44,7 @@ takes temperature 0 1 0.25 10
 refuses temperature "$invalid" abc 1x "0 1" nan inf "" 0x1
 refuses temperature "$range" 10.5 -1 1e30
 takes top_p 1 0.5
-refuses top_p "$range" 0 1.5 -0.1
+refuses top_p "$range" 1.5 -0.1
 takes min_p 0 1 0.05
 refuses min_p "$range" 1.1 -1
 takes top_k 0 1 1000
@@ -57,6 +59,17 @@ takes max_tokens 0 1 100
 refuses max_tokens "$range" -1 99999999
 takes context 0 16 4096
 refuses context "$range" 8 99999999
+takes presence_penalty 0.5 -10 0
+refuses presence_penalty "$range" 11
+takes mirostat 2 0
+refuses mirostat "$range" 1 3
+takes thinking on off auto
+refuses thinking "$invalid" yes
+takes format f32 json
+refuses format "$invalid" xml
+takes logprobs 20 0
+takes logit_bias "5 -100" "7 0.5"
+takes stop_tokens 2 0
 takes raw 1 0
 refuses raw "$range" 2
 takes timeout 0 1 3600

@@ -65,6 +65,22 @@ static void defaults_are_printed(void **state)
 {
     static const char *const expected[CONFIG_KEYS] = {
         [CONFIG_CONTEXT] = "0\n",
+        [CONFIG_DRY_ALLOWED_LENGTH] = "2\n",
+        [CONFIG_DRY_BASE] = "1.75\n",
+        [CONFIG_DRY_MULTIPLIER] = "0\n",
+        [CONFIG_FORMAT] = "json\n",
+        [CONFIG_FREQUENCY_PENALTY] = "0\n",
+        [CONFIG_GRAMMAR] = "",
+        [CONFIG_JSON_SCHEMA] = "",
+        [CONFIG_LOGIT_BIAS] = "",
+        [CONFIG_LOGPROBS] = "0\n",
+        [CONFIG_MIROSTAT] = "0\n",
+        [CONFIG_MIROSTAT_ETA] = "0.1\n",
+        [CONFIG_MIROSTAT_TAU] = "5\n",
+        [CONFIG_PRESENCE_PENALTY] = "0\n",
+        [CONFIG_STOP_TOKENS] = "",
+        [CONFIG_THINKING] = "auto\n",
+        [CONFIG_TYPICAL_P] = "1\n",
         [CONFIG_MAX_TOKENS] = "0\n",
         [CONFIG_MIN_P] = "0.05\n",
         [CONFIG_RAW] = "0\n",
@@ -81,18 +97,17 @@ static void defaults_are_printed(void **state)
         expect_text(*state, (enum config_key)key, expected[key]);
 }
 
-static void keys_have_names_in_order_and_are_found_by_them(void **state)
+static void keys_have_names_of_their_own_and_are_found_by_them(void **state)
 {
     (void)state;
     enum config_key found;
     for (int key = 0; key < CONFIG_KEYS; key++) {
         assert_int_equal(config_key_find(config_key_name((enum config_key)key), &found), 0);
         assert_int_equal(found, key);
-        if (key > 0)
-            assert_true(strcmp(config_key_name((enum config_key)(key - 1)),
-                               config_key_name((enum config_key)key)) < 0);
         assert_int_equal(config_is_multiline((enum config_key)key),
-                         key == CONFIG_STOP || key == CONFIG_SYSTEM);
+                         key == CONFIG_STOP || key == CONFIG_SYSTEM || key == CONFIG_GRAMMAR ||
+                             key == CONFIG_JSON_SCHEMA || key == CONFIG_LOGIT_BIAS ||
+                             key == CONFIG_STOP_TOKENS);
     }
     assert_int_equal(config_key_find("temp", &found), -ENOENT);
     assert_int_equal(config_key_find("", &found), -ENOENT);
@@ -136,6 +151,13 @@ static void values_are_set_and_read_back(void **state)
         {CONFIG_SYSTEM, "%n %s \xff", "%n %s \xff\n"},
         {CONFIG_STOP, "User:\n\\n\\n\n", "User:\n\\n\\n\n"},
         {CONFIG_STOP, "", ""},
+        {CONFIG_LOGIT_BIAS, "5 -100\n 7\t0.5\n", "5 -100\n7 0.5\n"},
+        {CONFIG_LOGIT_BIAS, "\n", ""},
+        {CONFIG_STOP_TOKENS, "1 2\n3", "1\n2\n3\n"},
+        {CONFIG_THINKING, " off\n", "off\n"},
+        {CONFIG_FORMAT, "f32\n", "f32\n"},
+        {CONFIG_MIROSTAT, "2", "2\n"},
+        {CONFIG_GRAMMAR, "root ::= \"a\"\n", "root ::= \"a\"\n"},
     };
     struct config *config = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -144,7 +166,7 @@ static void values_are_set_and_read_back(void **state)
         assert_int_equal(set(config, cases[i].key, cases[i].read), 0);
         expect_text(config, cases[i].key, cases[i].read);
     }
-    assert_true(config->seed == UINT64_MAX);
+    assert_true(config->sampling.seed == UINT64_MAX);
     assert_true(config->timeout_s == 0.1);
     assert_false(config->raw);
 }
@@ -180,9 +202,10 @@ static void what_is_out_of_range_is_refused_and_the_old_value_stays(void **state
         {CONFIG_TEMPERATURE, "10.001"},
         {CONFIG_TEMPERATURE, "1e999"},
         {CONFIG_TEMPERATURE, "1e-999"},
-        {CONFIG_TOP_P, "0"},
-        {CONFIG_TOP_P, "0.0"},
-        {CONFIG_TOP_P, "1e-60"},
+        {CONFIG_MIROSTAT, "1"},
+        {CONFIG_MIROSTAT, "3"},
+        {CONFIG_LOGPROBS, "21"},
+        {CONFIG_PRESENCE_PENALTY, "-11"},
         {CONFIG_TOP_P, "1.0001"},
         {CONFIG_MIN_P, "-1"},
         {CONFIG_MIN_P, "2"},
@@ -215,14 +238,53 @@ static void every_float_survives_reading_back(void **state)
     for (int i = 0; i < 20000; i++) {
         bits = bits * 1664525 + 1013904223;
         float value = ldexpf((float)(bits >> 8), -24 - (int)(bits & 15));
-        config->min_p = value;
+        config->sampling.min_p = value;
         struct buffer buffer = buffer_new(64);
         assert_int_equal(config_format(config, CONFIG_MIN_P, &buffer), 0);
-        config->min_p = -1;
+        config->sampling.min_p = -1;
         assert_int_equal(config_set(config, CONFIG_MIN_P, buffer_text(&buffer), NULL), 0);
-        assert_true(config->min_p == value);
+        assert_true(config->sampling.min_p == value);
         buffer_free(&buffer);
     }
+}
+
+static void lists_of_tokens_are_checked(void **state)
+{
+    struct config *config = *state;
+    assert_int_equal(set(config, CONFIG_LOGIT_BIAS, "1 2\n3 -4.5\n"), 0);
+    expect_refused(config, CONFIG_LOGIT_BIAS, "1", -EINVAL);
+    expect_refused(config, CONFIG_LOGIT_BIAS, "1 x", -EINVAL);
+    expect_refused(config, CONFIG_LOGIT_BIAS, "-1 1", -EINVAL);
+    expect_refused(config, CONFIG_LOGIT_BIAS, "2147483648 1", -EINVAL);
+    expect_refused(config, CONFIG_LOGIT_BIAS, "1 1e39", -ERANGE);
+    expect_refused(config, CONFIG_STOP_TOKENS, "1 two", -EINVAL);
+    expect_refused(config, CONFIG_STOP_TOKENS, "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
+                   -EMSGSIZE);
+    expect_refused(config, CONFIG_THINKING, "yes", -EINVAL);
+    expect_refused(config, CONFIG_FORMAT, "text", -EINVAL);
+    assert_int_equal(config->bias_count, 2);
+    assert_int_equal(config->biases[1].token, 3);
+    assert_true(config->biases[1].bias == -4.5f);
+
+    char *lines = calloc(SAMPLING_BIASES_MAX + 1, 4);
+    assert_non_null(lines);
+    for (int i = 0; i < SAMPLING_BIASES_MAX; i++)
+        memcpy(lines + 4 * i, "1 2\n", 4);
+    assert_int_equal(set(config, CONFIG_LOGIT_BIAS, lines), 0);
+    memcpy(lines + (size_t)4 * SAMPLING_BIASES_MAX, "1 2", 3);
+    expect_refused(config, CONFIG_LOGIT_BIAS, lines, -EMSGSIZE);
+    free(lines);
+}
+
+/* The keys of the sampling parameters are their places in the table. */
+static void sampling_parameters_have_their_files(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SAMPLING_PARAMETERS; i++)
+        assert_string_equal(config_key_name((enum config_key)i), sampling_parameters[i].name);
+    assert_string_equal(config_key_name(CONFIG_MIROSTAT_ETA), "mirostat_eta");
+    assert_string_equal(config_key_name(CONFIG_CONTEXT), "context");
+    assert_string_equal(config_key_name(CONFIG_TIMEOUT), "timeout");
 }
 
 static void stops_are_lines_with_escapes(void **state)
@@ -335,11 +397,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CONFIG_TEST(defaults_are_printed),
-        CONFIG_TEST(keys_have_names_in_order_and_are_found_by_them),
+        CONFIG_TEST(keys_have_names_of_their_own_and_are_found_by_them),
         CONFIG_TEST(values_are_set_and_read_back),
         CONFIG_TEST(what_is_not_a_number_is_refused),
         CONFIG_TEST(what_is_out_of_range_is_refused_and_the_old_value_stays),
         CONFIG_TEST(every_float_survives_reading_back),
+        CONFIG_TEST(lists_of_tokens_are_checked),
+        cmocka_unit_test(sampling_parameters_have_their_files),
         CONFIG_TEST(stops_are_lines_with_escapes),
         CONFIG_TEST(stops_have_limits),
         CONFIG_TEST(texts_have_limits),

@@ -165,6 +165,8 @@ def check_engine():
         options |= {"--" + name for name in re.findall(r'\{"([\w-]+)", \w+_argument', source)}
         for letters in re.findall(r'cli_option\(argc, argv, "([^"]*)"', source):
             options |= {"-" + letter for letter in letters if letter != ":"}
+    parameters = names_in("engine/base/sampling.c", r'\{"(\w+)", SAMPLING_')
+    options |= {"--" + name.replace("_", "-") for name in parameters}
     if not options:
         breach("engine/cli.c", "the test finds no option in engine/cli*.c any more")
     check_named(sorted(options), page)
@@ -172,7 +174,8 @@ def check_engine():
 
 def check_tree():
     files = names_in("fs/nodes.c", r'\[NODE_\w+\] = \{"(\w+)"')
-    keys = names_in("fs/config.c", r'\[CONFIG_\w+\] = \{"(\w+)"')
+    keys = names_in("fs/config.c", r'\{"(\w+)", KIND_')
+    keys += names_in("engine/base/sampling.c", r'\{"(\w+)", SAMPLING_')
     names = sorted(set(files + keys))
     check_named(names, "docs/FILES.md", r"`NAME(/|`|/\*`)|^## NAME$")
     check_named(names, "README.md")

@@ -39,8 +39,9 @@ struct run {
     int needs;
 };
 
-static void take_token(void *owner, uint64_t id, int32_t token)
+static void take_token(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs)
 {
+    (void)logprobs;
     struct answer *answer = &((struct run *)owner)->answers[id];
     assert_false(answer->done);
     assert_true(answer->count < ANSWER_TOKENS_MAX);
@@ -382,7 +383,12 @@ static void a_seed_decides_an_answer(void **state)
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 8);
     const struct engine_options options = usual_options();
     struct run *run = open_run(&tiny, &options);
-    struct sampling sampling = {1, 40, 0.95f, 0.01f, 1.1f, 5};
+    struct sampling sampling = {.temperature = 1,
+                                .top_k = 40,
+                                .top_p = 0.95f,
+                                .min_p = 0.01f,
+                                .repeat_penalty = 1.1f,
+                                .seed = 5};
     assert_int_equal(submit_with(run, 0, "hello", 50, sampling, NULL, NULL), 0);
     run_all(run);
     assert_int_equal(submit_with(run, 1, "hello", 50, sampling, NULL, NULL), 0);

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { TYPES = 12, REQUEST = 77 };
+enum { TYPES = 13, REQUEST = 77 };
 
 static const uint16_t types[TYPES] = {
     PROTOCOL_GENERATE, PROTOCOL_CANCEL, PROTOCOL_GRANT, PROTOCOL_REFUSE,
@@ -22,15 +22,25 @@ static void fill_generate(struct protocol_generate *generate)
 {
     *generate = (struct protocol_generate){
         .raw = true,
-        .temperature = 0.5f,
-        .top_p = 0.25f,
-        .min_p = 0.125f,
-        .repeat_penalty = 1.5f,
-        .top_k = 40,
+        .thinking = PROTOCOL_THINKING_OFF,
+        .format = PROTOCOL_FORMAT_F32,
+        .sampling = {.temperature = 0.5f,
+                     .top_p = 0.25f,
+                     .min_p = 0.125f,
+                     .repeat_penalty = 1.5f,
+                     .top_k = 40,
+                     .mirostat_eta = -0.5f,
+                     .seed = 0x0123456789abcdef},
         .max_tokens = -3,
-        .seed = 0x0123456789abcdef,
+        .logprobs = -1,
+        .grammar = text_of("root ::= \"a\""),
+        .json_schema = text_of("{}"),
         .message_count = 2,
         .stop_count = 2,
+        .stop_token_count = 1,
+        .bias_count = 2,
+        .stop_tokens = {-7},
+        .biases = {{5, -100}, {6, 0.25f}},
     };
     generate->messages[0] = (struct protocol_chat_message){text_of("system"), text_of("be brief")};
     generate->messages[1] = (struct protocol_chat_message){text_of("user"), text_of("")};
@@ -52,6 +62,7 @@ static const struct protocol_done done_sample = {.code = ENOMEM,
                                                  .prompt_tokens = 1,
                                                  .cached_tokens = 2,
                                                  .completion_tokens = 3,
+                                                 .truncated_texts = 9,
                                                  .started_us = 4,
                                                  .first_token_us = 5,
                                                  .ended_us = 1ll << 50};
@@ -93,6 +104,8 @@ static int put_sample(struct buffer *output, size_t index)
             output, &(struct protocol_failed){.code = ENOEXEC, .text = text_of("not a model")});
     case PROTOCOL_TEXT:
         return protocol_put_text(output, REQUEST, text_of("caf\xc3\xa9"));
+    case PROTOCOL_LOGPROBS:
+        return protocol_put_logprobs(output, REQUEST, text_of("{}\n"));
     case PROTOCOL_DONE:
         done.finish = text_of("failed");
         done.text = text_of("no memory");
@@ -112,11 +125,23 @@ static void assert_text(struct text text, const char *expected)
 static void check_generate(const struct protocol_generate *generate)
 {
     assert_true(generate->raw);
-    assert_true(generate->temperature == 0.5f && generate->top_p == 0.25f);
-    assert_true(generate->min_p == 0.125f && generate->repeat_penalty == 1.5f);
-    assert_int_equal(generate->top_k, 40);
+    assert_int_equal(generate->thinking, PROTOCOL_THINKING_OFF);
+    assert_int_equal(generate->format, PROTOCOL_FORMAT_F32);
+    const struct sampling *sampling = &generate->sampling;
+    assert_true(sampling->temperature == 0.5f && sampling->top_p == 0.25f);
+    assert_true(sampling->min_p == 0.125f && sampling->repeat_penalty == 1.5f);
+    assert_true(sampling->mirostat_eta == -0.5f);
+    assert_int_equal(sampling->top_k, 40);
+    assert_true(sampling->seed == 0x0123456789abcdef);
     assert_int_equal(generate->max_tokens, -3);
-    assert_true(generate->seed == 0x0123456789abcdef);
+    assert_int_equal(generate->logprobs, -1);
+    assert_text(generate->grammar, "root ::= \"a\"");
+    assert_text(generate->json_schema, "{}");
+    assert_int_equal(generate->stop_token_count, 1);
+    assert_int_equal(generate->stop_tokens[0], -7);
+    assert_int_equal(generate->bias_count, 2);
+    assert_int_equal(generate->biases[0].token, 5);
+    assert_true(generate->biases[0].bias == -100 && generate->biases[1].bias == 0.25f);
     assert_int_equal(generate->message_count, 2);
     assert_text(generate->messages[0].role, "system");
     assert_text(generate->messages[0].content, "be brief");
@@ -168,8 +193,12 @@ static void check_sample(const struct protocol_message *message)
     case PROTOCOL_TEXT:
         assert_text(message->text, "caf\xc3\xa9");
         break;
+    case PROTOCOL_LOGPROBS:
+        assert_text(message->text, "{}\n");
+        break;
     case PROTOCOL_DONE:
         assert_int_equal(done->code, ENOMEM);
+        assert_int_equal(done->truncated_texts, 9);
         assert_int_equal(
             done->prompt_tokens + 10 * done->cached_tokens + 100 * done->completion_tokens, 321);
         assert_int_equal(done->started_us + 10 * done->first_token_us, 54);
@@ -225,7 +254,8 @@ static void every_message_survives_the_trip(void **state)
         assert_int_equal(protocol_parse(input, message, &consumed, NULL), 1);
         assert_int_equal(message->header.type, types[i]);
         bool of_request = types[i] == PROTOCOL_GENERATE || types[i] == PROTOCOL_CANCEL ||
-                          types[i] == PROTOCOL_TEXT || types[i] == PROTOCOL_DONE;
+                          types[i] == PROTOCOL_TEXT || types[i] == PROTOCOL_LOGPROBS ||
+                          types[i] == PROTOCOL_DONE;
         assert_int_equal(message->header.request, of_request ? REQUEST : 0);
         check_sample(message);
         at += consumed;
@@ -273,7 +303,8 @@ static void a_payload_of_another_length_is_refused(void **state)
     (void)state;
     struct protocol_message *message = new_message();
     for (size_t i = 0; i < TYPES; i++) {
-        if (types[i] == PROTOCOL_TEXT || types[i] == PROTOCOL_REFUSE)
+        if (types[i] == PROTOCOL_TEXT || types[i] == PROTOCOL_LOGPROBS ||
+            types[i] == PROTOCOL_REFUSE)
             continue; /* their length is the text's */
         struct buffer output = buffer_new(1 << 20);
         assert_int_equal(put_sample(&output, i), 0);

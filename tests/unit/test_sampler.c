@@ -14,7 +14,8 @@
 
 enum { WORDS_MAX = 50000, DRAWS = 20000 };
 
-static const struct sampling plain = {.temperature = 1, .top_p = 1, .repeat_penalty = 1};
+static const struct sampling plain = {
+    .temperature = 1, .top_p = 1, .repeat_penalty = 1, .dry_base = 1.75f, .dry_allowed_length = 2};
 
 /* Room for a row, and the kernels that search it. */
 struct fixture {
@@ -41,6 +42,7 @@ static int32_t choose(struct fixture *fixture, struct sampler *sampler, const fl
                       int32_t count)
 {
     memcpy(fixture->logits, logits, (size_t)count * sizeof *logits);
+    sampler_penalise(sampler, fixture->logits, count);
     return sampler_choose(sampler, fixture->kernels, fixture->logits, count, fixture->room);
 }
 
@@ -148,6 +150,51 @@ static void min_p_keeps_what_is_near_the_best(void **state)
     assert_share(*state, 3, 2.1 / 16.1);
 }
 
+static void typical_p_prefers_what_surprises_as_expected(void **state)
+{
+    /* shares 0.4, 0.3, 0.2, 0.1: entropy 1.28 nats, surprises 0.92 1.20 1.61 2.30 */
+    const float logits[] = {logf(4), logf(3), logf(2), logf(1)};
+    struct sampling sampling = plain;
+    sampling.typical_p = 0.25f; /* 0.3 alone is nearest and enough */
+    draw(*state, sampling, logits, 4);
+    assert_share(*state, 1, 1);
+    sampling.typical_p = 0.5f; /* then 0.2 (off by 0.33), before 0.4 (off by 0.36) */
+    draw(*state, sampling, logits, 4);
+    assert_share(*state, 1, 3.0 / 5);
+    assert_share(*state, 2, 2.0 / 5);
+    sampling.typical_p = 0.25f;
+    sampling.top_p = 0.5f; /* what is left goes on to the next rule */
+    draw(*state, sampling, logits, 4);
+    assert_share(*state, 1, 1);
+}
+
+/* The mean surprise of what is drawn comes to tau, whatever the row. */
+static void mirostat_keeps_the_surprise_it_was_told(void **state)
+{
+    enum { TOKENS = 2000, STEPS = 4000 };
+    struct fixture *fixture = *state;
+    float logits[TOKENS];
+    double sum = 0, bits = 0;
+    for (int i = 0; i < TOKENS; i++) {
+        logits[i] = -1.2f * logf((float)(i + 1));
+        sum += exp((double)logits[i]);
+    }
+    struct sampling sampling = plain;
+    sampling.mirostat = 2;
+    sampling.mirostat_tau = 3;
+    sampling.mirostat_eta = 0.1f;
+    sampling.top_k = 1; /* does not matter */
+    struct sampler sampler = sampler_new(&sampling);
+    for (int i = 0; i < STEPS; i++) {
+        int32_t token = choose(fixture, &sampler, logits, TOKENS);
+        assert_in_range(token, 0, TOKENS - 1);
+        if (i >= STEPS / 2)
+            bits -= ((double)logits[token] - log(sum)) / log(2);
+    }
+    assert_true(fabs(sampler.mirostat_mu) < 40);
+    assert_true(bits / (STEPS / 2) > 1.5 && bits / (STEPS / 2) < 4.5);
+}
+
 static void repeated_tokens_are_penalised_once_and_forgotten(void **state)
 {
     struct sampling sampling = plain;
@@ -239,33 +286,50 @@ static void selection_agrees_with_a_full_sort_on_large_rows(void **state)
 static void parameters_out_of_range_are_refused_by_name(void **state)
 {
     (void)state;
-    const struct {
-        struct sampling sampling;
+    static const struct {
         const char *name;
+        double value;
     } cases[] = {
-        {{-0.1f, 0, 1, 0, 1, 0}, "temperature"},
-        {{NAN, 0, 1, 0, 1, 0}, "temperature"},
-        {{INFINITY, 0, 1, 0, 1, 0}, "temperature"},
-        {{10.1f, 0, 1, 0, 1, 0}, "temperature"},
-        {{1, -1, 1, 0, 1, 0}, "top_k"},
-        {{1, 0, 1.5f, 0, 1, 0}, "top_p"},
-        {{1, 0, NAN, 0, 1, 0}, "top_p"},
-        {{1, 0, 1, 2, 1, 0}, "min_p"},
-        {{1, 0, 1, 0, 0, 0}, "repeat_penalty"},
-        {{1, 0, 1, 0, NAN, 0}, "repeat_penalty"},
-        {{1, 0, 1, 0, 0.09f, 0}, "repeat_penalty"},
-        {{1, 0, 1, 0, 10.1f, 0}, "repeat_penalty"},
+        {"temperature", -0.1},
+        {"temperature", NAN},
+        {"temperature", INFINITY},
+        {"temperature", 10.1},
+        {"top_k", -1},
+        {"top_p", 1.5},
+        {"top_p", NAN},
+        {"min_p", 2},
+        {"typical_p", -1},
+        {"repeat_penalty", 0},
+        {"repeat_penalty", NAN},
+        {"repeat_penalty", 0.09},
+        {"repeat_penalty", 10.1},
+        {"presence_penalty", -11},
+        {"frequency_penalty", 11},
+        {"dry_multiplier", -1},
+        {"dry_base", 11},
+        {"dry_allowed_length", -1},
+        {"mirostat", 1},
+        {"mirostat", 3},
+        {"mirostat_tau", -1},
+        {"mirostat_eta", NAN},
     };
-    const struct sampling extremes[] = {{10, INT32_MAX, 0, 1, 0.1f, UINT64_MAX},
-                                        {0x1p-149f, 0, 1, 0, 10, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error = {0};
-        assert_int_equal(sampler_check(&cases[i].sampling, &error), -EINVAL);
+        struct sampling sampling = plain;
+        for (int at = 0; at < SAMPLING_PARAMETERS; at++)
+            if (strcmp(sampling_parameters[at].name, cases[i].name) == 0)
+                sampling_set(&sampling, &sampling_parameters[at], cases[i].value);
+        assert_int_equal(sampling_check(&sampling, &error), -EINVAL);
         assert_non_null(strstr(error.text, cases[i].name));
     }
-    assert_int_equal(sampler_check(&plain, NULL), 0);
-    for (size_t i = 0; i < sizeof extremes / sizeof *extremes; i++)
-        assert_int_equal(sampler_check(&extremes[i], NULL), 0);
+    assert_int_equal(sampling_check(&plain, NULL), 0);
+    for (int at = 0; at < SAMPLING_PARAMETERS; at++) {
+        struct sampling sampling = plain;
+        sampling_set(&sampling, &sampling_parameters[at], sampling_parameters[at].minimum);
+        assert_int_equal(sampling_check(&sampling, NULL), 0);
+        sampling_set(&sampling, &sampling_parameters[at], sampling_parameters[at].maximum);
+        assert_int_equal(sampling_check(&sampling, NULL), 0);
+    }
 }
 
 int main(void)
@@ -278,6 +342,8 @@ int main(void)
         cmocka_unit_test(top_k_of_one_is_greedy_and_of_all_is_off),
         cmocka_unit_test(top_p_keeps_the_fewest_that_reach_it),
         cmocka_unit_test(min_p_keeps_what_is_near_the_best),
+        cmocka_unit_test(typical_p_prefers_what_surprises_as_expected),
+        cmocka_unit_test(mirostat_keeps_the_surprise_it_was_told),
         cmocka_unit_test(repeated_tokens_are_penalised_once_and_forgotten),
         cmocka_unit_test(a_seed_decides_everything),
         cmocka_unit_test(the_draws_of_a_seed_never_change),

@@ -97,6 +97,9 @@ static void on_message(void *owner, const struct protocol_message *message)
     case PROTOCOL_DONE:
         on_done(world, message->header.request, &message->done);
         break;
+    case PROTOCOL_LOGPROBS: /* nobody asked */
+        fail_msg("logprobs that nobody asked for");
+        break;
     case PROTOCOL_NEED:
         world->needed++;
         break;
@@ -211,8 +214,8 @@ static void ask(struct world *world, uint64_t request, struct text prompt, int32
     struct protocol_generate *generate = calloc(1, sizeof *generate);
     assert_non_null(generate);
     generate->raw = true;
-    generate->top_p = 1;
-    generate->repeat_penalty = 1;
+    generate->sampling = sampling_plain();
+    generate->logprobs = -1;
     generate->max_tokens = max_tokens;
     generate->message_count = 1;
     generate->messages[0] = (struct protocol_chat_message){text_of("user"), prompt};
