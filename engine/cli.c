@@ -187,7 +187,9 @@ struct engine_options cli_engine_options(void)
 int cli_open(const char *model, const struct engine_options *options, struct engine **out)
 {
     struct error error = {0};
-    return engine_open(model, options, out, &error) ? cli_fail(model, error.text) : 0;
+    int status = options ? engine_open(model, options, out, &error)
+                         : engine_open_tokenizer(model, out, &error);
+    return status ? cli_fail(model, error.text) : 0;
 }
 
 int cli_open_and_read(const char *model, const struct engine_options *options, struct engine **out,

@@ -58,7 +58,7 @@ int cli_read_ids(const char *model, struct tokens *out);
  * $INFERFS_KERNELS says. */
 struct engine_options cli_engine_options(void);
 
-/* Open, or say why not. */
+/* Open, or say why not.  Without options only the tokenizer: see engine_open_tokenizer(). */
 int cli_open(const char *model, const struct engine_options *options, struct engine **out);
 
 /* The same, and all of standard input besides; after a failure nothing is open. */

@@ -10,14 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* For a model of which only the tokenizer is used. */
-static struct engine_options tokenizer_options(void)
-{
-    struct engine_options options = cli_engine_options();
-    options.threads = 1;
-    return options;
-}
-
 static int print_ids(const char *model, const struct tokenizer *tokenizer, struct text text,
                      enum tokenizer_special special)
 {
@@ -66,10 +58,9 @@ int cli_text_tokenize(int argc, char **argv)
     const char *model = cli_model(argc, argv);
     if (!model)
         return CLI_USAGE;
-    const struct engine_options engine_options = tokenizer_options();
     struct engine *engine;
     struct buffer input;
-    int status = cli_open_and_read(model, &engine_options, &engine, &input);
+    int status = cli_open_and_read(model, NULL, &engine, &input);
     if (status)
         return status;
     const struct tokenizer *tokenizer = engine_tokenizer(engine);
@@ -78,6 +69,13 @@ int cli_text_tokenize(int argc, char **argv)
     buffer_free(&input);
     engine_close(engine);
     return cli_finish(model, status);
+}
+
+/* The space that encoding put before the text is not part of it. */
+static void print_piece(struct text piece, bool without_space)
+{
+    size_t skipped = without_space && piece.length && piece.bytes[0] == ' ';
+    fwrite(piece.bytes + skipped, 1, piece.length - skipped, stdout);
 }
 
 static int print_pieces(const char *model, const struct tokenizer *tokenizer,
@@ -91,7 +89,8 @@ static int print_pieces(const char *model, const struct tokenizer *tokenizer,
         if (length < 0 || (size_t)length > capacity)
             status = cli_fail(model, "a token id is not in the vocabulary");
         else
-            fwrite(piece, 1, (size_t)length, stdout);
+            print_piece((struct text){piece, (size_t)length},
+                        i == 0 && tokenizer_adds_space(tokenizer));
     }
     free(piece);
     return status;
@@ -102,10 +101,9 @@ int cli_text_detokenize(int argc, char **argv)
     const char *model = cli_only_model(argc, argv);
     if (!model)
         return CLI_USAGE;
-    const struct engine_options options = tokenizer_options();
     struct engine *engine;
     struct tokens tokens;
-    int status = cli_open(model, &options, &engine);
+    int status = cli_open(model, NULL, &engine);
     if (status)
         return status;
     status = cli_read_ids(model, &tokens);
@@ -170,10 +168,9 @@ int cli_text_render(int argc, char **argv)
     const char *model = cli_only_model(argc, argv);
     if (!model)
         return CLI_USAGE;
-    const struct engine_options options = tokenizer_options();
     struct engine *engine;
     struct buffer input;
-    int status = cli_open_and_read(model, &options, &engine, &input);
+    int status = cli_open_and_read(model, NULL, &engine, &input);
     if (status)
         return status;
     json_t *array =

@@ -72,6 +72,11 @@ int engine_open(const char *path, const struct engine_options *options, struct e
                 struct error *error);
 void engine_close(struct engine *engine);
 
+/* Open only what turns text into tokens and back, of any model: no weights are needed.  Nothing but
+ * engine_tokenizer(), engine_chat_format() and engine_close() may be called then.  Errors as
+ * engine_open(). */
+int engine_open_tokenizer(const char *path, struct engine **out, struct error *error);
+
 const struct engine_loading *engine_loading(const struct engine *engine);
 const struct engine_plan *engine_plan(const struct engine *engine);
 const struct tokenizer *engine_tokenizer(const struct engine *engine);

@@ -118,20 +118,45 @@ static int open_all(struct engine *engine, const char *path, const struct engine
     return status;
 }
 
-int engine_open(const char *path, const struct engine_options *options, struct engine **out,
-                struct error *error)
+static struct engine *new_engine(struct error *error)
 {
     struct engine *engine = memory_try(1, sizeof *engine);
-    if (!engine)
-        return error_set(error, ENOMEM, "no memory for an engine");
+    if (!engine) {
+        error_set(error, ENOMEM, "no memory for an engine");
+        return NULL;
+    }
     engine->queue_last = &engine->queue_first;
     engine->loading.started_us = clock_now_us();
-    int status = open_all(engine, path, options, error);
+    return engine;
+}
+
+static int close_unless(int status, struct engine *engine, struct engine **out)
+{
     if (status)
         engine_close(engine);
     else
         *out = engine;
     return status;
+}
+
+int engine_open(const char *path, const struct engine_options *options, struct engine **out,
+                struct error *error)
+{
+    struct engine *engine = new_engine(error);
+    if (!engine)
+        return -ENOMEM;
+    return close_unless(open_all(engine, path, options, error), engine, out);
+}
+
+int engine_open_tokenizer(const char *path, struct engine **out, struct error *error)
+{
+    struct engine *engine = new_engine(error);
+    if (!engine)
+        return -ENOMEM;
+    int status = gguf_open(path, &engine->gguf, error);
+    if (!status)
+        status = engine_open_text(engine, error);
+    return close_unless(status, engine, out);
 }
 
 void engine_close(struct engine *engine)

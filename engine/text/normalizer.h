@@ -19,6 +19,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum { NORMALIZER_STEPS_MAX = 16, NORMALIZER_GROWTH_MAX = 32 };
 
 enum normalizer_kind {
@@ -27,8 +30,13 @@ enum normalizer_kind {
     NORMALIZE_NFKC,
     NORMALIZE_NFKD,
     NORMALIZE_LOWERCASE,
-    NORMALIZE_STRIP_ACCENTS, /* removes nonspacing marks (Mn); NFD comes before it */
-    NORMALIZE_CLEAN,         /* BERT: drops control characters, 0 and U+FFFD; white space -> " " */
+    NORMALIZE_STRIP_ACCENTS, /* BERT: removes nonspacing marks (Mn); NFD comes before it */
+    NORMALIZE_STRIP_MARKS,   /* removes all marks (M) */
+    NORMALIZE_BASE_LETTERS,  /* each character becomes the first one of its NFD: what llama.cpp does
+                              * before it strips marks; other than NFD for Korean */
+    NORMALIZE_SPACES,        /* each white space character becomes " " */
+    NORMALIZE_CLEAN,         /* BERT: drops control characters but tab, line feed and carriage
+                              * return, drops 0 and U+FFFD; then NORMALIZE_SPACES */
     NORMALIZE_SPACE_CJK,     /* BERT: a space before and after each CJK ideograph */
     NORMALIZE_STRIP_LEFT,    /* white space at the start */
     NORMALIZE_STRIP_RIGHT,   /* and at the end */
@@ -42,6 +50,9 @@ struct normalizer_step {
     enum normalizer_kind kind;
     struct text from, to;
 };
+
+/* White_Space of Unicode. */
+bool normalizer_is_space(int32_t point);
 
 /* Are the steps sound (a character map that can be walked without leaving it, a `from` that is not
  * empty)?  Returns 0 or -ENOEXEC. */

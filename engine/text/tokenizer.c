@@ -1,16 +1,21 @@
 /* tokenizer.c - see tokenizer.h.
  *
- *   text --special.c--> special ids and fragments --pretokenizer.c--> pieces --bpe.c--> ids
+ *   text --special.c--> special ids and fragments --normalizer.c--> --pretokenizer.c--> pieces
+ *        --bpe.c, spm.c, wordpiece.c or unigram.c--> ids
  *
- * This file only joins the steps; it does no normalisation, because no byte-level vocabulary that
- * it accepts was trained with any. */
+ * This file only joins the steps. */
 #include "text/tokenizer.h"
 
 #include "base/memory.h"
 #include "text/bpe.h"
 #include "text/bytelevel.h"
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
 #include "text/special.h"
+#include "text/spm.h"
+#include "text/unigram.h"
+#include "text/wordpiece.h"
+#include "text/words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,15 +23,21 @@
 struct tokenizer {
     const struct vocabulary *vocabulary;
     struct special *special;
-    struct pretokenizer *pretokenizer;
-    struct bpe *bpe;
+    struct pretokenizer *pretokenizer; /* NULL: a fragment is one piece */
+    struct bpe *bpe;                   /* one of these four, by the vocabulary's model */
+    struct spm *spm;
+    struct wordpiece *wordpiece;
+    struct unigram *unigram;
     size_t piece_bytes_max;
 };
 
 /* What one call of tokenizer_encode() hands from piece to piece. */
 struct encoding {
-    const struct bpe *bpe;
-    struct bpe_scratch scratch;
+    const struct tokenizer *tokenizer;
+    struct bpe_scratch bpe;
+    struct spm_scratch spm;
+    struct unigram_scratch unigram;
+    struct buffer normalised;
     struct tokens *out;
 };
 
@@ -37,11 +48,24 @@ static bool is_verbatim(const struct vocabulary *vocabulary, int32_t id)
     return kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN || kind == TOKEN_USER_DEFINED;
 }
 
+/* Are the tokens written in the characters of the text, not in the byte-level alphabet? */
+static bool spells_out(const struct vocabulary *vocabulary)
+{
+    return vocabulary->model != VOCABULARY_BPE || vocabulary->rule->characters;
+}
+
 static size_t decode(const struct vocabulary *vocabulary, int32_t id, char *out, size_t capacity)
 {
     struct text token = vocabulary->tokens[id];
+    int byte = vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(token) : -1;
+    if (byte >= 0 && spells_out(vocabulary)) {
+        if (capacity)
+            *out = (char)byte;
+        return 1;
+    }
     if (!is_verbatim(vocabulary, id))
-        return bytelevel_decode(token, out, capacity);
+        return spells_out(vocabulary) ? words_unescape(token, out, capacity)
+                                      : bytelevel_decode(token, out, capacity);
     size_t length = token.length < capacity ? token.length : capacity;
     if (length)
         memcpy(out, token.bytes, length);
@@ -60,6 +84,24 @@ static size_t longest_piece(const struct vocabulary *vocabulary)
     return longest;
 }
 
+static int open_model(struct tokenizer *tokenizer, struct error *error)
+{
+    const struct vocabulary *vocabulary = tokenizer->vocabulary;
+    switch (vocabulary->model) {
+    case VOCABULARY_BPE:
+        return bpe_open(vocabulary, vocabulary->rule->ignores_merges, &tokenizer->bpe, error);
+    case VOCABULARY_SPM:
+        if (spm_open(vocabulary, &tokenizer->spm))
+            return error_set(error, ENOMEM, "no memory for %d tokens", vocabulary->token_count);
+        return 0;
+    case VOCABULARY_WORDPIECE:
+        return wordpiece_open(vocabulary, &tokenizer->wordpiece, error);
+    case VOCABULARY_UNIGRAM:
+        return unigram_open(vocabulary, &tokenizer->unigram, error);
+    }
+    return error_set(error, EINVAL, "unknown tokenizer model");
+}
+
 int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, struct error *error)
 {
     *out = NULL;
@@ -70,9 +112,11 @@ int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, 
     }
     tokenizer->vocabulary = vocabulary;
     tokenizer->piece_bytes_max = longest_piece(vocabulary);
-    int status = pretokenizer_open(vocabulary->rule, &tokenizer->pretokenizer, error);
+    int status = 0;
+    if (vocabulary->rule)
+        status = pretokenizer_open(vocabulary->rule, &tokenizer->pretokenizer, error);
     if (!status)
-        status = bpe_open(vocabulary, vocabulary->rule->ignores_merges, &tokenizer->bpe, error);
+        status = open_model(tokenizer, error);
     if (status) {
         tokenizer_close(tokenizer);
         return status;
@@ -88,13 +132,47 @@ void tokenizer_close(struct tokenizer *tokenizer)
     special_close(tokenizer->special);
     pretokenizer_close(tokenizer->pretokenizer);
     bpe_close(tokenizer->bpe);
+    spm_close(tokenizer->spm);
+    wordpiece_close(tokenizer->wordpiece);
+    unigram_close(tokenizer->unigram);
     free(tokenizer);
 }
 
 static int encode_piece(void *context, struct text piece)
 {
     struct encoding *encoding = context;
-    return bpe_encode(encoding->bpe, piece, &encoding->scratch, encoding->out);
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    switch (tokenizer->vocabulary->model) {
+    case VOCABULARY_BPE:
+        return bpe_encode(tokenizer->bpe, piece, &encoding->bpe, encoding->out);
+    case VOCABULARY_SPM:
+        return spm_encode(tokenizer->spm, piece, &encoding->spm, encoding->out);
+    case VOCABULARY_WORDPIECE:
+        return wordpiece_encode(tokenizer->wordpiece, piece, encoding->out);
+    case VOCABULARY_UNIGRAM:
+        return unigram_encode(tokenizer->unigram, piece, &encoding->unigram, encoding->out);
+    }
+    return -EINVAL;
+}
+
+/* What stands between two special tokens. */
+static int encode_fragment(struct encoding *encoding, struct text fragment)
+{
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    const struct vocabulary *vocabulary = tokenizer->vocabulary;
+    if (fragment.length == 0)
+        return 0;
+    if (vocabulary->step_count) {
+        encoding->normalised.length = 0;
+        int status = normalizer_apply(vocabulary->steps, vocabulary->step_count, fragment,
+                                      &encoding->normalised);
+        if (status)
+            return status;
+        fragment = buffer_text(&encoding->normalised);
+    }
+    return tokenizer->pretokenizer
+               ? pretokenizer_split(tokenizer->pretokenizer, fragment, encode_piece, encoding)
+               : encode_piece(encoding, fragment);
 }
 
 int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
@@ -102,20 +180,23 @@ int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
 {
     if (text.length > TOKENIZER_TEXT_BYTES_MAX)
         return -EMSGSIZE;
-    struct encoding encoding = {.bpe = tokenizer->bpe, .out = out};
+    struct encoding encoding = {
+        .tokenizer = tokenizer, .normalised = buffer_new(SIZE_MAX), .out = out};
     size_t count_before = out->count, at = 0;
     int status = 0;
     while (at < text.length && !status) {
         size_t begin = text.length, end = text.length;
         int32_t id =
             special_next(tokenizer->special, text, at, special == TOKENIZER_SPECIAL, &begin, &end);
-        struct text fragment = {text.bytes + at, begin - at};
-        status = pretokenizer_split(tokenizer->pretokenizer, fragment, encode_piece, &encoding);
+        status = encode_fragment(&encoding, (struct text){text.bytes + at, begin - at});
         if (!status && id != VOCABULARY_NONE)
             status = tokens_append(out, id);
         at = end;
     }
-    bpe_scratch_free(&encoding.scratch);
+    bpe_scratch_free(&encoding.bpe);
+    spm_scratch_free(&encoding.spm);
+    unigram_scratch_free(&encoding.unigram);
+    buffer_free(&encoding.normalised);
     if (status)
         out->count = count_before;
     return status;
@@ -150,6 +231,11 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id)
 int32_t tokenizer_bos(const struct tokenizer *tokenizer)
 {
     return tokenizer->vocabulary->add_bos ? tokenizer->vocabulary->bos : VOCABULARY_NONE;
+}
+
+bool tokenizer_adds_space(const struct tokenizer *tokenizer)
+{
+    return tokenizer->vocabulary->add_space_prefix;
 }
 
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string)

@@ -1,13 +1,13 @@
 /* tokenizer.h - text <-> token ids.
  *
- * Owns:     the merge table, the pre-tokenizer and the special strings; the token strings stay in
- *           the model file, so the vocabulary (and the mapping behind it) must outlive it.
- * Promise:  encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it
- *           quadratic.  Every byte string can be encoded, valid UTF-8 or not, and decodes to the
- *           same bytes where the vocabulary has all 256 of them; a byte without a token is dropped
- *           (SmolLM2 lacks 21: some control characters, and bytes that UTF-8 rarely or never has).
- * Threads:  read-only after opening, any thread.
- * Limits:   a text of TOKENIZER_TEXT_BYTES_MAX.
+ * Owns:     what the model needs, the pre-tokenizer and the special strings; the token strings stay
+ * in the model file, so the vocabulary (and the mapping behind it) must outlive it. Promise:
+ * encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it quadratic.
+ * Every byte string can be encoded, valid UTF-8 or not.  With BPE and SPM it decodes to the same
+ * bytes where the vocabulary has all 256 of them; a byte without a token is dropped (SmolLM2 lacks
+ * 21: some control characters, and bytes that UTF-8 rarely or never has).  The other models, and
+ * steps of a normalizer, change the text. Threads:  read-only after opening, any thread. Limits: a
+ * text of TOKENIZER_TEXT_BYTES_MAX.
  */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -38,9 +38,10 @@ enum tokenizer_special {
 int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
                      enum tokenizer_special special, struct tokens *out);
 
-/* The bytes of one token as they stand in a completion: byte-level characters decoded, CONTROL and
- * UNKNOWN tokens empty unless `special`.  The result may be part of a UTF-8 character.  Writes up
- * to `capacity` bytes into `out`, returns the token's full length, or -EINVAL for an id out of
+/* The bytes of one token as they stand in a completion: byte-level characters and byte tokens
+ * decoded, U+2581 a space where the model writes it for one (WordPiece: before each word), CONTROL
+ * and UNKNOWN tokens empty unless `special`.  The result may be part of a UTF-8 character.  Writes
+ * up to `capacity` bytes into `out`, returns the token's full length, or -EINVAL for an id out of
  * range. */
 long tokenizer_decode(const struct tokenizer *tokenizer, int32_t id, bool special, char *out,
                       size_t capacity);
@@ -54,6 +55,9 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id);
 /* The id that starts a prompt, or VOCABULARY_NONE when this model adds none.  None ends one,
  * whatever the file's add_eos_token says: what is completed has not ended. */
 int32_t tokenizer_bos(const struct tokenizer *tokenizer);
+
+/* Does encoding put a space before a text, which the first decoded token then begins with? */
+bool tokenizer_adds_space(const struct tokenizer *tokenizer);
 
 /* The id of an exact special token string, or VOCABULARY_NONE. */
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string);

@@ -7,17 +7,41 @@
 
 #include "base/memory.h"
 #include "load/gguf.h"
+#include "text/normalizer.h"
 #include "text/pretokenizer.h"
+#include "text/words.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
-#define TOKENS_KEY "tokenizer.ggml.tokens"
-#define KINDS_KEY  "tokenizer.ggml.token_type"
-#define MERGES_KEY "tokenizer.ggml.merges"
+#define MODEL_KEY    "tokenizer.ggml.model"
+#define TOKENS_KEY   "tokenizer.ggml.tokens"
+#define KINDS_KEY    "tokenizer.ggml.token_type"
+#define SCORES_KEY   "tokenizer.ggml.scores"
+#define MERGES_KEY   "tokenizer.ggml.merges"
+#define CHARSMAP_KEY "tokenizer.ggml.precompiled_charsmap"
 
-enum { GPT2_DEFAULT_ID = 11 };           /* both bos and eos */
 #define ID_ABSENT_ON_PURPOSE 0xFFFFFFFFu /* some converters write -1 for "none" */
+
+/* What a file leaves out.  The ids count only if there are so many tokens. */
+struct defaults {
+    const char *name; /* tokenizer.ggml.model */
+    const char *pre;  /* the pre-tokenizer whatever the file says, or NULL */
+    enum vocabulary_model model;
+    int32_t bos, eos, unknown, separator, padding;
+    bool add_bos, add_eos, add_space_prefix;
+};
+
+enum { NONE = VOCABULARY_NONE };
+
+static const struct defaults models[] = {
+    {"gpt2", NULL, VOCABULARY_BPE, 11, 11, NONE, NONE, NONE, false, false, false},
+    {"gemma4", "gemma4", VOCABULARY_BPE, NONE, NONE, NONE, NONE, NONE, false, false, false},
+    {"llama", NULL, VOCABULARY_SPM, 1, 2, 0, NONE, NONE, true, false, true},
+    {"bert", NULL, VOCABULARY_WORDPIECE, 101, NONE, 100, 102, 0, true, false, false},
+    {"t5", NULL, VOCABULARY_UNIGRAM, NONE, 1, 2, NONE, 0, false, true, false},
+};
 
 bool vocabulary_ends_turn(struct text token)
 {
@@ -114,92 +138,238 @@ static int read_merges(const struct gguf *gguf, struct vocabulary *out, struct e
     return read_strings(value, &out->merges, &out->merge_count, VOCABULARY_MERGES_MAX, error);
 }
 
-/* An id that the file gives must be in range; a default that is not means "none". */
-static int read_id(const struct gguf *gguf, const char *key, int32_t default_id, int32_t count,
-                   int32_t *out, struct error *error)
+static bool needs_scores(const struct vocabulary *vocabulary)
 {
-    uint32_t id;
-    int status = gguf_get_u32(gguf, key, &id, error);
-    *out = VOCABULARY_NONE;
-    if (status == -ENOENT) {
-        *out = default_id < count ? default_id : VOCABULARY_NONE;
+    return vocabulary->model == VOCABULARY_SPM || vocabulary->model == VOCABULARY_UNIGRAM;
+}
+
+/* Floats, or the integers of some converters; what is not finite has no order. */
+static int read_scores(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    if (!needs_scores(out))
         return 0;
+    const struct gguf_value *value = gguf_find(gguf, SCORES_KEY);
+    if (!value)
+        return error_set(error, ENOEXEC, "key %s is missing", SCORES_KEY);
+    bool whole = value->item_type == GGUF_INT32;
+    if (value->type != GGUF_ARRAY || (!whole && value->item_type != GGUF_FLOAT32))
+        return error_set(error, ENOEXEC, "%s is not an array of f32 or i32", SCORES_KEY);
+    if (value->count != (uint64_t)out->token_count)
+        return error_set(error, ENOEXEC, "%s has %llu items for %d tokens", SCORES_KEY,
+                         (unsigned long long)value->count, out->token_count);
+    out->scores = memory_try((size_t)out->token_count, sizeof *out->scores);
+    if (!out->scores)
+        return error_set(error, ENOMEM, "no memory for %s", SCORES_KEY);
+    for (int32_t id = 0; id < out->token_count; id++) {
+        out->scores[id] =
+            whole ? (float)gguf_item_i32(value, (uint64_t)id) : gguf_item_f32(value, (uint64_t)id);
+        if (!isfinite(out->scores[id]))
+            return error_set(error, ENOEXEC, "%s: the score of token %d is not finite", SCORES_KEY,
+                             id);
     }
-    if (status || id == ID_ABSENT_ON_PURPOSE)
-        return status;
-    if (id >= (uint32_t)count)
-        return error_set(error, ENOEXEC, "%s is %u, but there are %d tokens", key, id, count);
-    *out = (int32_t)id;
     return 0;
 }
 
-static int read_ids(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+/* An id that the file gives must be in range; a default that is not means "none".  *id is the
+ * default at first. */
+static int read_id(const struct gguf *gguf, const char *key, int32_t count, int32_t *id,
+                   struct error *error)
 {
-    int32_t default_id = out->model == VOCABULARY_BPE ? GPT2_DEFAULT_ID : VOCABULARY_NONE;
+    uint32_t given;
+    int status = gguf_get_u32(gguf, key, &given, error);
+    if (status == -ENOENT) {
+        *id = *id < count ? *id : VOCABULARY_NONE;
+        return 0;
+    }
+    *id = VOCABULARY_NONE;
+    if (status || given == ID_ABSENT_ON_PURPOSE)
+        return status;
+    if (given >= (uint32_t)count)
+        return error_set(error, ENOEXEC, "%s is %u, but there are %d tokens", key, given, count);
+    *id = (int32_t)given;
+    return 0;
+}
+
+static int read_ids(const struct gguf *gguf, const struct defaults *defaults,
+                    struct vocabulary *out, struct error *error)
+{
+    out->bos = defaults->bos;
+    out->eos = defaults->eos;
+    out->unknown = defaults->unknown;
+    out->padding = defaults->padding;
+    out->separator = defaults->separator;
+    out->eot = out->eom = VOCABULARY_NONE;
     const struct {
         const char *key;
-        int32_t default_id;
         int32_t *id;
     } ids[] = {
-        {"tokenizer.ggml.bos_token_id", default_id, &out->bos},
-        {"tokenizer.ggml.eos_token_id", default_id, &out->eos},
-        {"tokenizer.ggml.eot_token_id", VOCABULARY_NONE, &out->eot},
-        {"tokenizer.ggml.eom_token_id", VOCABULARY_NONE, &out->eom},
-        {"tokenizer.ggml.unknown_token_id", VOCABULARY_NONE, &out->unknown},
-        {"tokenizer.ggml.padding_token_id", VOCABULARY_NONE, &out->padding},
-        {"tokenizer.ggml.seperator_token_id", VOCABULARY_NONE, &out->separator}, /* (sic) */
+        {"tokenizer.ggml.cls_token_id", &out->bos}, /* BERT's name of it */
+        {"tokenizer.ggml.bos_token_id", &out->bos},
+        {"tokenizer.ggml.eos_token_id", &out->eos},
+        {"tokenizer.ggml.eot_token_id", &out->eot},
+        {"tokenizer.ggml.eom_token_id", &out->eom},
+        {"tokenizer.ggml.unknown_token_id", &out->unknown},
+        {"tokenizer.ggml.padding_token_id", &out->padding},
+        {"tokenizer.ggml.seperator_token_id", &out->separator}, /* (sic) */
     };
     int status = 0;
-    for (size_t i = 0; i < sizeof ids / sizeof *ids && !status; i++)
-        status = read_id(gguf, ids[i].key, ids[i].default_id, out->token_count, ids[i].id, error);
+    size_t first = out->model == VOCABULARY_WORDPIECE ? 0 : 1;
+    for (size_t i = first; i < sizeof ids / sizeof *ids && !status; i++)
+        status = read_id(gguf, ids[i].key, out->token_count, ids[i].id, error);
     return status;
 }
 
-static int read_model(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+/* What a text to be embedded ends with.  BERT's always has its separator. */
+static int read_suffix(const struct gguf *gguf, const struct defaults *defaults,
+                       struct vocabulary *out, struct error *error)
 {
-    struct text model;
-    int status = gguf_get_string(gguf, "tokenizer.ggml.model", &model, error);
-    if (status == -ENOENT)
-        return error_set(error, ENOEXEC, "key tokenizer.ggml.model is missing");
-    if (status)
-        return status;
-    if (!text_is(model, "gpt2"))
-        return error_set(error, ENOEXEC, "unknown tokenizer model \"%.*s\"", TEXT_ARGUMENTS(model));
-    out->model = VOCABULARY_BPE;
-    return 0;
+    bool add_eos = defaults->add_eos, add_separator = out->model == VOCABULARY_WORDPIECE;
+    int status = gguf_get_bool(gguf, "tokenizer.ggml.add_eos_token", &add_eos, error);
+    if (!add_separator && (!status || status == -ENOENT))
+        status = gguf_get_bool(gguf, "tokenizer.ggml.add_sep_token", &add_separator, error);
+    out->suffix = add_separator ? out->separator : add_eos ? out->eos : VOCABULARY_NONE;
+    return status == -ENOENT ? 0 : status;
 }
 
-/* Absent keys leave the empty text and the pre-tokenizer's flag. */
-static int read_settings(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+/* The row of the file's tokenizer model, or NULL with the error set. */
+static const struct defaults *find_model(const struct gguf *gguf, struct error *error)
+{
+    struct text model;
+    int status = gguf_get_string(gguf, MODEL_KEY, &model, error);
+    if (status) {
+        if (status == -ENOENT)
+            error_set(error, ENOEXEC, "key %s is missing", MODEL_KEY);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (text_is(model, models[i].name))
+            return &models[i];
+    error_set(error, ENOEXEC, "unknown tokenizer model \"%.*s\"", TEXT_ARGUMENTS(model));
+    return NULL;
+}
+
+/* Absent keys leave the empty text and the default of the model, or of the pre-tokenizer. */
+static int read_settings(const struct gguf *gguf, const struct defaults *defaults,
+                         struct vocabulary *out, struct error *error)
 {
     int status = gguf_get_string(gguf, "tokenizer.ggml.pre", &out->pre, error);
     if (!status || status == -ENOENT)
         status = gguf_get_string(gguf, "tokenizer.chat_template", &out->chat_template, error);
     if (status && status != -ENOENT)
         return status;
-    out->rule = pretokenizer_rule(out->pre);
-    if (!out->rule)
-        return error_set(error, ENOEXEC, "unknown pre-tokenizer \"%.*s\"",
-                         TEXT_ARGUMENTS(out->pre));
-    out->add_bos = out->rule->adds_bos;
-    status = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &out->add_bos, error);
+    if (defaults->pre)
+        out->pre = text_of(defaults->pre);
+    out->add_bos = defaults->add_bos;
+    if (out->model == VOCABULARY_BPE) {
+        out->rule = pretokenizer_rule(out->pre);
+        if (!out->rule)
+            return error_set(error, ENOEXEC, "unknown pre-tokenizer \"%.*s\"",
+                             TEXT_ARGUMENTS(out->pre));
+        out->add_bos = out->rule->adds_bos;
+    }
+    out->add_space_prefix = defaults->add_space_prefix;
+    if (needs_scores(out))
+        status =
+            gguf_get_bool(gguf, "tokenizer.ggml.add_space_prefix", &out->add_space_prefix, error);
+    if (out->model != VOCABULARY_WORDPIECE && (!status || status == -ENOENT))
+        status = gguf_get_bool(gguf, "tokenizer.ggml.add_bos_token", &out->add_bos, error);
     return status == -ENOENT ? 0 : status;
+}
+
+/* --- what happens to a text first ------------------------------------------------------------- */
+
+static void add_step(struct vocabulary *out, enum normalizer_kind kind, struct text from,
+                     struct text to)
+{
+    out->steps[out->step_count++] = (struct normalizer_step){kind, from, to};
+}
+
+/* The order is llama.cpp's, where white space counts before control characters. */
+static int read_bert_steps(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    static const struct text none = {"", 0};
+    bool lowercase = true, strip_accents = true;
+    int status = gguf_get_bool(gguf, "tokenizer.ggml.normalizer.lowercase", &lowercase, error);
+    if (!status || status == -ENOENT)
+        status =
+            gguf_get_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", &strip_accents, error);
+    if (status && status != -ENOENT)
+        return status;
+    add_step(out, NORMALIZE_SPACES, none, none);
+    if (strip_accents) {
+        add_step(out, NORMALIZE_BASE_LETTERS, none, none);
+        add_step(out, NORMALIZE_STRIP_MARKS, none, none);
+    }
+    add_step(out, NORMALIZE_CLEAN, none, none);
+    add_step(out, NORMALIZE_SPACE_CJK, none, none);
+    if (lowercase)
+        add_step(out, NORMALIZE_LOWERCASE, none, none);
+    return 0;
+}
+
+static int read_charsmap(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    const struct gguf_value *value = gguf_find(gguf, CHARSMAP_KEY);
+    if (!value)
+        return 0;
+    if (value->type != GGUF_ARRAY ||
+        (value->item_type != GGUF_UINT8 && value->item_type != GGUF_INT8))
+        return error_set(error, ENOEXEC, "%s is not an array of bytes", CHARSMAP_KEY);
+    struct text map = {(const char *)value->data, value->count};
+    add_step(out, NORMALIZE_CHARSMAP, map, (struct text){"", 0});
+    return normalizer_check(out->steps, out->step_count, error);
+}
+
+static int read_t5_steps(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    static const struct text none = {"", 0}, space = {" ", 1};
+    bool collapse = false;
+    int status = gguf_get_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &collapse, error);
+    if (!status || status == -ENOENT)
+        status = read_charsmap(gguf, out, error);
+    if (status)
+        return status;
+    if (collapse)
+        add_step(out, NORMALIZE_COLLAPSE_SPACES, none, none);
+    if (collapse || out->add_space_prefix)
+        add_step(out, NORMALIZE_PREPEND, none, space);
+    add_step(out, NORMALIZE_REPLACE, space, (struct text){WORDS_SPACE, WORDS_SPACE_BYTES});
+    return 0;
+}
+
+static int read_steps(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+{
+    if (out->model != VOCABULARY_WORDPIECE && out->model != VOCABULARY_UNIGRAM)
+        return 0;
+    out->steps = memory_try(NORMALIZER_STEPS_MAX, sizeof *out->steps);
+    if (!out->steps)
+        return error_set(error, ENOMEM, "no memory for the steps of a normalizer");
+    return out->model == VOCABULARY_WORDPIECE ? read_bert_steps(gguf, out, error)
+                                              : read_t5_steps(gguf, out, error);
 }
 
 int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
     *out = (struct vocabulary){.suffix = VOCABULARY_NONE};
-    int status = read_model(gguf, out, error);
-    if (!status)
-        status = read_settings(gguf, out, error);
+    const struct defaults *defaults = find_model(gguf, error);
+    if (!defaults)
+        return -ENOEXEC;
+    out->model = defaults->model;
+    int status = read_settings(gguf, defaults, out, error);
     if (!status)
         status = read_tokens(gguf, out, error);
     if (!status)
         status = read_kinds(gguf, out, error);
     if (!status)
+        status = read_scores(gguf, out, error);
+    if (!status)
         status = read_merges(gguf, out, error);
     if (!status)
-        status = read_ids(gguf, out, error);
+        status = read_ids(gguf, defaults, out, error);
+    if (!status)
+        status = read_suffix(gguf, defaults, out, error);
+    if (!status)
+        status = read_steps(gguf, out, error);
     if (status)
         vocabulary_free(out);
     return status;

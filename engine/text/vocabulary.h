@@ -72,9 +72,12 @@ struct vocabulary {
     int32_t bos, eos, eot, eom, unknown, padding, separator; /* ids or VOCABULARY_NONE */
     bool add_bos;   /* a text begins with bos ([CLS] of a WordPiece vocabulary is its bos) */
     int32_t suffix; /* what a text to be embedded ends with ([SEP], eos), or VOCABULARY_NONE */
-    bool add_space_prefix;     /* SPM, unigram: a text begins as if after a space */
-    struct text chat_template; /* Jinja source, empty when there is none */
-    void *memory;              /* of strings that lie in no file, or NULL */
+    bool add_space_prefix;       /* SPM, unigram: a text begins as if after a space */
+    int32_t word_characters_max; /* WordPiece by BERT's own rules: a longer word is unknown, and a
+                                  * U+2581 in the text never starts a token.  0: by llama.cpp's,
+                                  * which have neither */
+    struct text chat_template;   /* Jinja source, empty when there is none */
+    void *memory;                /* of strings that lie in no file, or NULL */
 };
 
 /* Fill from the tokenizer.* keys of a GGUF.  Returns 0, -ENOMEM, or -ENOEXEC with a text that names

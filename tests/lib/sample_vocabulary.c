@@ -4,6 +4,7 @@
 #include "text/bytelevel.h"
 #include "text/pretokenizer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { SAMPLE_TOKENS_MAX = 1024 };
@@ -49,16 +50,13 @@ static void add_merge(struct vocabulary *vocabulary, const char *merge)
         add_token(vocabulary, token, TOKEN_NORMAL);
 }
 
-struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
-                                     const struct sample_special *specials)
+static struct vocabulary *new_vocabulary(enum vocabulary_model model)
 {
     struct vocabulary *vocabulary = calloc(1, sizeof *vocabulary);
     if (!vocabulary)
         abort();
     *vocabulary = (struct vocabulary){
-        .model = VOCABULARY_BPE,
-        .pre = text_of(pre),
-        .rule = pretokenizer_rule(text_of(pre)),
+        .model = model,
         .tokens = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
         .kinds = calloc(SAMPLE_TOKENS_MAX, 1),
         .merges = calloc(SAMPLE_TOKENS_MAX, sizeof(struct text)),
@@ -73,6 +71,48 @@ struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
     };
     if (!vocabulary->tokens || !vocabulary->kinds || !vocabulary->merges)
         abort();
+    return vocabulary;
+}
+
+static void add_score(struct vocabulary *vocabulary, float score)
+{
+    if (!vocabulary->scores)
+        vocabulary->scores = calloc(SAMPLE_TOKENS_MAX, sizeof *vocabulary->scores);
+    if (!vocabulary->scores)
+        abort();
+    vocabulary->scores[vocabulary->token_count - 1] = score;
+}
+
+struct vocabulary *sample_vocabulary_of(enum vocabulary_model model,
+                                        const struct sample_token *tokens, bool bytes)
+{
+    struct vocabulary *vocabulary = new_vocabulary(model);
+    for (; tokens->string; tokens++) {
+        char string[2048];
+        size_t marks = strspn(tokens->string, "_"), length = 0;
+        for (size_t i = 0; i < marks; i++)
+            length += (size_t)snprintf(string + length, sizeof string - length, "\xE2\x96\x81");
+        snprintf(string + length, sizeof string - length, "%s", tokens->string + marks);
+        add_token(vocabulary, text_of(string), tokens->kind);
+        add_score(vocabulary, tokens->score);
+        if (tokens->kind == TOKEN_UNKNOWN && vocabulary->unknown == VOCABULARY_NONE)
+            vocabulary->unknown = vocabulary->token_count - 1;
+    }
+    for (unsigned byte = 0; bytes && byte < 256; byte++) {
+        char string[8];
+        snprintf(string, sizeof string, "<0x%02X>", byte);
+        add_token(vocabulary, text_of(string), TOKEN_BYTE);
+        add_score(vocabulary, 0);
+    }
+    return vocabulary;
+}
+
+struct vocabulary *sample_vocabulary(const char *pre, const char *const *merges,
+                                     const struct sample_special *specials)
+{
+    struct vocabulary *vocabulary = new_vocabulary(VOCABULARY_BPE);
+    vocabulary->pre = text_of(pre);
+    vocabulary->rule = pretokenizer_rule(text_of(pre));
     for (unsigned byte = 0; byte < 256; byte++) {
         char character[BYTELEVEL_CHARACTER_BYTES_MAX];
         size_t length = bytelevel_encode((unsigned char)byte, character);
