@@ -5,8 +5,10 @@
 #include "base/memory.h"
 #include "channel.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -305,6 +307,23 @@ static int put_plan(struct echo *echo)
     return status ? status : channel_send(&echo->output);
 }
 
+/* The weights of a folder, which takes over the descriptor. */
+static uint64_t sum_folder(int fd)
+{
+    uint64_t total = 0;
+    struct stat file;
+    DIR *directory = fdopendir(fd);
+    if (!directory)
+        close(fd);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (fnmatch("*.safetensors", entry->d_name, 0) == 0 &&
+            fstatat(dirfd(directory), entry->d_name, &file, 0) == 0)
+            total += (uint64_t)file.st_size;
+    if (directory)
+        closedir(directory);
+    return total;
+}
+
 /* Returns 0, or a positive errno and why. */
 static int look_at_file(struct echo *echo, const char **why)
 {
@@ -312,6 +331,10 @@ static int look_at_file(struct echo *echo, const char **why)
     int fd = open(echo->options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     int code = fd < 0 || fstat(fd, &file) ? errno : 0;
     *why = strerror(code);
+    if (!code && S_ISDIR(file.st_mode)) {
+        echo->file_bytes = sum_folder(fd);
+        return 0;
+    }
     if (!code && !S_ISREG(file.st_mode)) {
         code = ENOEXEC;
         *why = "not a regular file";

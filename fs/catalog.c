@@ -5,6 +5,9 @@
  * harm, and the state after any storm of events is the folder's.  The one thing that a listing
  * can't tell, a file removed and made again between two looks, is taken from the events (`gone`).
  *
+ * Sub-folders are watched as well, whether they are models yet or not; a look that began to watch
+ * one is made again, so that nothing falls between the listing and the watch.
+ *
  * A file that is being written, or may be, is looked at again after 1 ms, 2, 4 ... up to
  * CATALOG_SETTLE_MS: the event of its last close comes a moment before the kernel counts its writer
  * out.
@@ -14,6 +17,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "fs/folder.h"
+#include "fs/subfolder.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,14 +43,18 @@ static const char *const reserved_names[] = {"README",   "status", "events", "bu
 struct entry {
     struct catalog_model model; /* first: the callers' pointer is ours */
     uint32_t parts;             /* 0: not split */
-    bool gone;                  /* its file was removed, whatever has its name now */
-    struct entry *next;         /* in the list of removed ones */
+    bool directory;
+    bool gone;          /* its file was removed, whatever has its name now */
+    struct entry *next; /* in the list of removed ones */
 };
 
 struct catalog {
     struct loop *loop;
     struct folder folder;
     int inotify_fd;
+    int folder_watch; /* the watch descriptor of the folder itself */
+    int *watches;     /* those of its sub-folders, in order of their numbers */
+    size_t watch_count;
     struct loop_watch watch;
     struct loop_timer retry;
     int64_t retry_ms; /* 0: after an event */
@@ -161,8 +169,9 @@ static struct entry *new_entry(struct catalog *catalog, struct group group)
         return NULL;
     }
     entry->model.id = ++catalog->last_id;
-    entry->model.split = first->parts > 0;
+    entry->model.split = first->parts > 0 || first->directory;
     entry->parts = first->parts;
+    entry->directory = first->directory;
     describe(&entry->model, group);
     return entry;
 }
@@ -195,9 +204,10 @@ static bool may_take(const struct merge *merge, struct group group)
  * file is rewritten. */
 static struct entry *take_group(struct merge *merge, struct group group, struct entry *known)
 {
-    if (group.count < group.files[0].parts)
+    const struct folder_file *first = &group.files[0];
+    if (group.count < first->parts || (first->directory && !first->complete))
         return NULL; /* parts are missing */
-    if (known && known->parts != group.files[0].parts)
+    if (known && (known->parts != first->parts || known->directory != first->directory))
         known = NULL;
     struct fingerprint fingerprint = group_fingerprint(group);
     if (known && same_fingerprint(&fingerprint, &known->model.fingerprint))
@@ -229,7 +239,8 @@ static size_t count_equal(const struct folder_file *files, size_t count, bool pa
     size_t equal = 1;
     while (equal < count && files[equal].name_length == files[0].name_length &&
            memcmp(files[equal].file, files[0].file, files[0].name_length) == 0 &&
-           (!parts_too || files[equal].parts == files[0].parts))
+           (!parts_too ||
+            (files[equal].parts == files[0].parts && files[equal].directory == files[0].directory)))
         equal++;
     return equal;
 }
@@ -359,17 +370,34 @@ static int adopt(struct catalog *catalog, struct folder_file *files, size_t coun
     return 0;
 }
 
-static void mark_gone(struct catalog *catalog, char *file)
+static void mark_gone(struct catalog *catalog, char *file, bool directory)
 {
-    struct folder_file parsed;
-    if (!folder_parse(file, &parsed))
+    struct folder_file parsed = {.name_length = strlen(file)};
+    if (!directory && !folder_parse(file, &parsed))
         return;
     uint32_t parts = parsed.parts;
     file[parsed.name_length] = 0;
     struct catalog_model *model = catalog_find(catalog, file);
     struct entry *entry = (struct entry *)model;
-    if (entry && entry->parts == parts)
+    if (entry && entry->parts == parts && entry->directory == directory)
         entry->gone = true;
+}
+
+/* Take one event; true when it may concern a model.  Events without a name are about a folder, or
+ * say that others were lost. */
+static bool take_event(struct catalog *catalog, struct inotify_event *event)
+{
+    struct folder_file parsed;
+    bool directory = event->mask & IN_ISDIR;
+    if (event->len == 0)
+        return !(event->mask & IN_IGNORED); /* which only says that a watch has ended */
+    if (event->wd != catalog->folder_watch)
+        return subfolder_counts(event->name);
+    bool concerned = directory ? event->name[0] != '.' : folder_parse(event->name, &parsed);
+    if (event->mask & (IN_DELETE | IN_MOVED_FROM))
+        mark_gone(catalog, event->name, directory);
+    /* A link may lead to a folder; in the events it is a file. */
+    return concerned || (catalog->folder.follow_symlinks && event->name[0] != '.');
 }
 
 /* Read what has happened; true when it may concern a model. */
@@ -381,17 +409,78 @@ static bool take_events(struct catalog *catalog)
         ssize_t length = read(catalog->inotify_fd, bytes, sizeof bytes);
         for (char *at = bytes; length > 0 && at < bytes + length;) {
             struct inotify_event *event = (struct inotify_event *)(void *)at;
-            struct folder_file parsed;
-            /* Events without a name are about the folder, or say that others were lost. */
-            concerned |= event->len == 0 || folder_parse(event->name, &parsed);
-            if (event->len && event->mask & (IN_DELETE | IN_MOVED_FROM))
-                mark_gone(catalog, event->name);
-            at += sizeof *event + event->len;
+            at += sizeof *event + event->len; /* before the name is cut */
+            concerned |= take_event(catalog, event);
         }
         if (length <= 0)
             break;
     }
     return concerned;
+}
+
+static int compare_watches(const void *a, const void *b)
+{
+    const int *first = a, *second = b;
+    return (*first > *second) - (*first < *second);
+}
+
+/* The sub-folder's watch descriptor; the same one again if it is watched already.  -1: gone, or no
+ * watch left: then its changes are noticed by the next look only. */
+static int watch_subfolder(const struct catalog *catalog, const char *name)
+{
+    char path[64];
+    int fd = folder_open_directory(&catalog->folder, name);
+    if (fd < 0)
+        return -1;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int watch = inotify_add_watch(catalog->inotify_fd, path, watched_events);
+    close(fd);
+    return watch;
+}
+
+static bool is_watched(const int *watches, size_t count, int watch)
+{
+    return count && bsearch(&watch, watches, count, sizeof watch, compare_watches);
+}
+
+/* Watch the listed sub-folders, and no others any more.  *added: one that was not watched before.
+ * Returns 0 or -ENOMEM. */
+static int watch_listed(struct catalog *catalog, const struct folder_file *files, size_t count,
+                        bool *added)
+{
+    size_t found = 0;
+    int *watches = memory_try(count, sizeof *watches);
+    if (!watches)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        int watch = files[i].directory ? watch_subfolder(catalog, files[i].file) : -1;
+        if (watch >= 0 && watch != catalog->folder_watch)
+            watches[found++] = watch;
+    }
+    qsort(watches, found, sizeof *watches, compare_watches);
+    for (size_t i = 0; i < found; i++)
+        *added |= !is_watched(catalog->watches, catalog->watch_count, watches[i]);
+    for (size_t i = 0; i < catalog->watch_count; i++)
+        if (!is_watched(watches, found, catalog->watches[i]))
+            inotify_rm_watch(catalog->inotify_fd, catalog->watches[i]); /* it may be gone */
+    free(catalog->watches);
+    catalog->watches = watches;
+    catalog->watch_count = found;
+    return 0;
+}
+
+/* A second time where watches came to it. */
+static int list(struct catalog *catalog, struct folder_file **files, size_t *count)
+{
+    bool added = false;
+    int status = folder_list(&catalog->folder, files, count);
+    if (status)
+        return status;
+    status = watch_listed(catalog, *files, *count, &added);
+    if (!status && !added)
+        return 0;
+    folder_free(*files, *count);
+    return status ? status : folder_list(&catalog->folder, files, count);
 }
 
 /* Events that are read before the listing are in it: else a late "removed" would be taken for a
@@ -401,7 +490,7 @@ static int look(struct catalog *catalog, bool take_written)
     struct folder_file *files;
     size_t count;
     take_events(catalog);
-    int status = folder_list(&catalog->folder, &files, &count);
+    int status = list(catalog, &files, &count);
     if (!status) {
         status = adopt(catalog, files, count, take_written);
         if (status)
@@ -442,7 +531,8 @@ static int watch_folder(struct catalog *catalog, struct error *error)
                          strerror(errno));
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", catalog->folder.fd);
-    if (inotify_add_watch(catalog->inotify_fd, path, watched_events) < 0)
+    catalog->folder_watch = inotify_add_watch(catalog->inotify_fd, path, watched_events);
+    if (catalog->folder_watch < 0)
         return error_set(error, errno, "cannot watch the models folder: %s", strerror(errno));
     int status = loop_watch(catalog->loop, &catalog->watch, catalog->inotify_fd, EPOLLIN, on_events,
                             catalog);
@@ -492,6 +582,7 @@ void catalog_close(struct catalog *catalog)
     while (catalog->removed)
         catalog_forget(catalog, &catalog->removed->model);
     folder_free(catalog->files, catalog->file_count);
+    free(catalog->watches);
     free(catalog->models);
     free(catalog);
 }
@@ -566,11 +657,22 @@ static int mix_parts(const struct catalog *catalog, const struct entry *entry,
     return status;
 }
 
+/* A descriptor of the model's first file, or of its directory, and its status as it is now. */
+static int open_first(const struct catalog *catalog, const struct entry *entry, struct stat *now)
+{
+    struct folder_file file = {.file = entry->model.file, .directory = true};
+    if (!entry->directory)
+        return folder_open(&catalog->folder, entry->model.file, now);
+    int status = subfolder_examine(&catalog->folder, &file);
+    *now = file.status;
+    return status ? status : folder_open_directory(&catalog->folder, entry->model.file);
+}
+
 int catalog_open_model(const struct catalog *catalog, const struct catalog_model *model,
                        struct error *error)
 {
     struct stat now;
-    int fd = folder_open(&catalog->folder, model->file, &now);
+    int fd = open_first(catalog, (const struct entry *)model, &now);
     if (fd == -ENOEXEC)
         return error_set(error, ENOEXEC, "%s is not a regular file", model->file);
     if (fd < 0)

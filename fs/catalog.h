@@ -2,10 +2,11 @@
  *
  * Every regular file `NAME.gguf` directly in the folder is the model NAME, unless NAME begins with
  * a dot; the parts of a split file `NAME-00001-of-0000N.gguf`, once all are there, are one model
- * NAME. A model added, replaced or removed is noticed without a restart (inotify), a file that
- * somebody still writes is not a model yet.  Of two that would be called the same, the file that
- * comes first in order of names is the model; one that would hide a file of the mount's root is not
- * shown.
+ * NAME; so is a directory NAME that holds config.json and *.safetensors (subfolder.h), unless its
+ * name ends with .gguf.  A model added, replaced or removed is noticed without a restart (inotify),
+ * a file that somebody still writes is not a model yet.  Of two that would be called the same, the
+ * file that comes first in order of names is the model; one that would hide a file of the mount's
+ * root is not shown.
  *
  * Owns:     the inotify descriptor and the list of models.
  * Promise:  no path leaves the folder (openat2 beneath it; symbolic links only when asked for); a
@@ -43,10 +44,10 @@ struct catalog_model {
     uint64_t id; /* 1, 2, 3 ...: never reused */
     char *name;  /* the directory in the mount: no '/', never "." or "..", not a reserved
                   * name of the root (README status events budget resident ctl metrics) */
-    char *file;  /* its (first) file's name in the folder */
-    bool split;
-    struct fingerprint fingerprint; /* of the first file; of a split model: all parts mixed in */
-    uint64_t bytes;                 /* all parts */
+    char *file;  /* its (first) file's name in the folder, or the directory's */
+    bool split;  /* its files are found by their names: a split file, or a directory */
+    struct fingerprint fingerprint; /* of the first file, or of all its files mixed */
+    uint64_t bytes;                 /* all its files */
     struct timespec modified;
     bool removed; /* gone from the folder; kept until catalog_forget() */
     void *owner;  /* the daemon's own record; not touched here */

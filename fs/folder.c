@@ -6,6 +6,7 @@
 #include "fs/folder.h"
 
 #include "base/memory.h"
+#include "fs/subfolder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -61,6 +62,8 @@ int folder_compare(const struct folder_file *a, const struct folder_file *b)
         return order;
     if (a->name_length != b->name_length)
         return a->name_length < b->name_length ? -1 : 1;
+    if (a->directory != b->directory)
+        return a->directory ? 1 : -1;
     if (a->parts != b->parts)
         return a->parts - 1 < b->parts - 1 ? -1 : 1; /* 0, a whole, becomes the largest */
     return (a->part > b->part) - (a->part < b->part);
@@ -119,8 +122,15 @@ int folder_open(const struct folder *folder, const char *file, struct stat *stat
     return open_regular(folder, file, O_RDONLY | O_NONBLOCK | O_NOCTTY, status);
 }
 
+int folder_open_directory(const struct folder *folder, const char *name)
+{
+    return open_beneath(folder, name, O_RDONLY | O_DIRECTORY);
+}
+
 enum folder_use folder_probe(const struct folder *folder, struct folder_file *file)
 {
+    if (file->directory)
+        return subfolder_probe(folder, file);
     struct stat status;
     int fd = folder_open(folder, file->file, &status);
     if (fd == -EACCES || fd == -EPERM || fd == -EIO)
@@ -138,14 +148,26 @@ enum folder_use folder_probe(const struct folder *folder, struct folder_file *fi
     return use;
 }
 
-static int add_file(const struct folder *folder, const char *name, struct folder_file **files,
-                    size_t *count, size_t *capacity)
+/* A file that is called like a model, or a directory that is not; -ENOENT for anything else.  Links
+ * to directories count where links are followed; some file systems don't tell the type. */
+static int examine(const struct folder *folder, char *name, unsigned char type,
+                   struct folder_file *file)
 {
-    char *copy = strdup(name);
+    if (folder_parse(name, file))
+        return folder_stat(folder, name, &file->status);
+    if (name[0] == '.' ||
+        (type != DT_DIR && type != DT_UNKNOWN && !(type == DT_LNK && folder->follow_symlinks)))
+        return -ENOENT;
+    *file = (struct folder_file){.file = name, .name_length = strlen(name), .directory = true};
+    return subfolder_examine(folder, file);
+}
+
+static int add_file(const struct folder *folder, const struct dirent *entry,
+                    struct folder_file **files, size_t *count, size_t *capacity)
+{
+    char *copy = strdup(entry->d_name);
     struct folder_file file;
-    int status = !copy ? -ENOMEM : -ENOENT;
-    if (copy && folder_parse(copy, &file))
-        status = folder_stat(folder, copy, &file.status);
+    int status = copy ? examine(folder, copy, entry->d_type, &file) : -ENOMEM;
     if (!status)
         status =
             memory_grow((void **)files, capacity, *count + 1, sizeof **files, FOLDER_FILES_MAX);
@@ -172,7 +194,7 @@ int folder_list(const struct folder *folder, struct folder_file **out, size_t *c
             status = -errno;
             break;
         }
-        status = add_file(folder, entry->d_name, &files, &found, &capacity);
+        status = add_file(folder, entry, &files, &found, &capacity);
     }
     if (directory)
         closedir(directory);

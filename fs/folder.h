@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-    FOLDER_FILES_MAX = 1 << 16, /* *.gguf; more are not looked at */
+    FOLDER_FILES_MAX = 1 << 16, /* *.gguf and directories; more are not looked at */
 };
 
 struct folder {
@@ -24,11 +24,14 @@ struct folder {
     bool follow_symlinks; /* out of the folder too */
 };
 
-/* A model's file, or one part of it: NAME.gguf, or NAME-00001-of-00003.gguf. */
+/* A model's file, or one part of it: NAME.gguf, or NAME-00001-of-00003.gguf; or a directory NAME,
+ * which may be a model. */
 struct folder_file {
     char *file;           /* its name in the folder */
     size_t name_length;   /* NAME is the beginning of it */
     uint32_t part, parts; /* 1-based; 0 of 0: a whole model */
+    bool directory;
+    bool complete; /* of a directory: it holds what makes it a model (subfolder.h) */
     struct stat status;
     int64_t still_since_us; /* the catalog's: when it was first seen with this status */
 };
@@ -38,9 +41,11 @@ struct folder_file {
  * its status is not set. */
 bool folder_parse(char *file, struct folder_file *out);
 
-/* All regular files that are called like models, in order of names, parts before wholes, parts in
- * their order.  Free with folder_free().  Returns 0, -ENOMEM, -EMFILE, -ENFILE or -errno of reading
- * the folder; a single file that can't be examined is left out. */
+/* All regular files that are called like models, in order of names, parts before wholes before
+ * directories, parts in their order; and all directories that are neither
+ * hidden nor called like files.  Free with
+ * folder_free().  Returns 0, -ENOMEM, -EMFILE, -ENFILE or -errno of reading the folder; a single
+ * file that can't be examined is left out. */
 int folder_list(const struct folder *folder, struct folder_file **out, size_t *count);
 void folder_free(struct folder_file *files, size_t count);
 
@@ -54,6 +59,9 @@ int folder_open(const struct folder *folder, const char *file, struct stat *stat
 
 /* The same errors, without opening it for reading. */
 int folder_stat(const struct folder *folder, const char *file, struct stat *status);
+
+/* A descriptor of a directory in the folder.  Returns -ENOTDIR, or as folder_open(). */
+int folder_open_directory(const struct folder *folder, const char *name);
 
 enum folder_use {
     FOLDER_QUIET,   /* nobody has it open for writing */

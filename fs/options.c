@@ -190,7 +190,8 @@ void options_help(const char *program)
 {
     printf("usage: %s MODELS_DIR MOUNTPOINT [options]\n\n", program);
     printf(
-        "Presents every model (NAME.gguf) of MODELS_DIR as the directory MOUNTPOINT/NAME.\n\n"
+        "Presents every model (NAME.gguf, or a folder NAME with config.json and\n"
+        "*.safetensors) of MODELS_DIR as the directory MOUNTPOINT/NAME.\n\n"
         "    -o budget=SIZE         memory for models: 5G, 300M, 60%% (default: 60%% of what is\n"
         "                           available at start)\n"
         "    -o ttl=SECONDS         unload a model that was not used for so long (default: never)\n"

@@ -35,7 +35,8 @@ struct worker_options {
     const char *model_path; /* absolute; used when model_fd is -1 */
     int model_fd;           /* an open descriptor of the model file, or -1: passed so that the
                              * worker opens /proc/self/fd/N and no path is followed twice; a split
-                             * model needs its path, as its parts are found by their names */
+                             * model or a folder needs its path, as its files are found by their
+                             * names */
     bool probe;             /* send PLAN and exit */
     bool echo;              /* the fake engine */
     uint32_t echo_load_ms, echo_token_ms;

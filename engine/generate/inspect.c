@@ -36,7 +36,7 @@ static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float)) +
            (uint64_t)config->layers * sizeof(struct layer) +
            item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
-           item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES +
+           item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES + gguf_own_bytes(gguf) +
            gguf_tensor_count(gguf) * TENSOR_BYTES + gguf_key_count(gguf) * KEY_BYTES +
            (uint64_t)options->threads * THREAD_BYTES + PROCESS_BYTES;
 }
@@ -120,19 +120,23 @@ static json_t *string_of(struct text text)
     return text.length <= STRING_BYTES_MAX ? json_stringn(text.bytes, text.length) : NULL;
 }
 
-/* The file's own name for the model, or the file's name. */
+/* The file's own name for the model, or the file's or the folder's name. */
 static json_t *name_of(const struct gguf *gguf, const char *path)
 {
     struct text name = {0};
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    size_t length = strlen(base);
+    size_t end = strlen(path), start;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    for (start = end; start && path[start - 1] != '/'; start--)
+        ;
+    const char *base = path + start;
+    size_t length = end - start;
     json_t *json = gguf_get_string(gguf, "general.name", &name, NULL) == 0 && name.length
                        ? string_of(name)
                        : NULL;
     if (json)
         return json;
-    if (length > 5 && strcmp(base + length - 5, ".gguf") == 0)
+    if (length > 5 && memcmp(base + length - 5, ".gguf", 5) == 0)
         length -= 5;
     json = json_stringn(base, length);
     return json ? json : json_string("?");

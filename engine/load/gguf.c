@@ -2,6 +2,7 @@
 #include "load/gguf.h"
 
 #include "base/memory.h"
+#include "load/folder.h"
 #include "load/gguf_internal.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ static int open_mapping(struct mapping mapping, struct gguf **out, struct error 
     *parts = mapping;
     gguf->parts = parts;
     gguf->part_count = 1;
+    gguf->part_capacity = 1;
     int status = gguf_parse(gguf, error);
     if (status)
         gguf_close(gguf);
@@ -40,27 +42,11 @@ static int open_file(const char *path, struct gguf **out, struct error *error)
 /* Move the mapping and the tensors of `part` behind those of `first`; the keys stay behind. */
 static int adopt(struct gguf *first, struct gguf *part, struct error *error)
 {
-    void *parts = first->parts, *tensors = first->tensors;
-    size_t part_capacity = first->part_count;
-    int status =
-        memory_grow(&tensors, &first->tensor_capacity, first->tensor_count + part->tensor_count,
-                    sizeof *first->tensors, GGUF_TENSORS_MAX);
-    first->tensors = tensors;
-    if (!status)
-        status = memory_grow(&parts, &part_capacity, first->part_count + 1, sizeof *first->parts,
-                             GGUF_SPLITS_MAX);
-    first->parts = parts;
-    if (status == -EMSGSIZE)
-        return error_set(error, ENOEXEC, "more than %d tensors in all parts", GGUF_TENSORS_MAX);
+    int status = gguf_build_tensors(first, part->tensors, part->tensor_count, error);
     if (status)
-        return error_set(error, ENOMEM, "no memory for %zu tensors",
-                         first->tensor_count + part->tensor_count);
-    memcpy(first->tensors + first->tensor_count, part->tensors,
-           part->tensor_count * sizeof *part->tensors);
-    first->tensor_count += part->tensor_count;
-    first->parts[first->part_count++] = part->parts[0];
+        return status;
     part->part_count = 0;
-    return 0;
+    return gguf_build_part(first, part->parts[0], error);
 }
 
 /* Open the part of that number and join it to *first, or become it. */
@@ -101,6 +87,8 @@ static int open_parts(char *path, uint32_t count, struct gguf **first, struct er
 
 int gguf_open(const char *path, struct gguf **out, struct error *error)
 {
+    if (folder_is(path))
+        return folder_translate(path, out, error);
     uint32_t count = gguf_split_of(path).count;
     if (count > GGUF_SPLITS_MAX)
         return error_set(error, ENOEXEC, "named as one of %" PRIu32 " parts, at most %d are read",
@@ -142,6 +130,9 @@ void gguf_close(struct gguf *gguf)
     free(gguf->tensors);
     for (size_t i = 0; i < gguf->part_count; i++)
         mapping_close(&gguf->parts[i]);
+    for (size_t i = 0; i < gguf->own_count; i++)
+        free(gguf->own[i]);
+    free(gguf->own);
     free(gguf->parts);
     free(gguf);
 }
@@ -157,6 +148,11 @@ uint64_t gguf_file_bytes(const struct gguf *gguf)
     for (size_t i = 0; i < gguf->part_count; i++)
         total += gguf->parts[i].length;
     return total;
+}
+
+uint64_t gguf_own_bytes(const struct gguf *gguf)
+{
+    return gguf->own_bytes;
 }
 
 /* Cannot wrap: tensors do not overlap, and all files together fit the address space. */

@@ -1,4 +1,4 @@
-/* gguf.h - a GGUF file as checked, read-only views.
+/* gguf.h - a model as checked, read-only views: a GGUF file, or a folder in the same words.
  *
  * Owns:     the mappings of the file (all parts of a split one) and the index over them.
  * Promise:  after gguf_open() returned 0 every string, array and tensor that can be reached lies
@@ -34,8 +34,19 @@ enum {
 };
 
 enum gguf_type {
-    GGUF_UINT8, GGUF_INT8, GGUF_UINT16, GGUF_INT16, GGUF_UINT32, GGUF_INT32, GGUF_FLOAT32,
-    GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_UINT64, GGUF_INT64, GGUF_FLOAT64,
+    GGUF_UINT8,
+    GGUF_INT8,
+    GGUF_UINT16,
+    GGUF_INT16,
+    GGUF_UINT32,
+    GGUF_INT32,
+    GGUF_FLOAT32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_UINT64,
+    GGUF_INT64,
+    GGUF_FLOAT64,
 };
 
 /* One checked key.  `data` is the first of `count` items of `item_type`; what is not an array is
@@ -51,10 +62,10 @@ struct gguf_value {
 
 struct gguf;
 
-/* Map and check the model at `path`; for a split file ("...-00001-of-0000N.gguf", any part may be
- * named) all parts, which must be there, agree in count and have distinct tensors.  Returns 0, or
- *   -ENOEXEC  not a GGUF, or one that breaks the specification or a limit; error->text says what
- *             and where (byte offset, key or tensor name)
+/* Map and check the model at `path`; for a directory what folder.h says, for a split file
+ * ("...-00001-of-0000N.gguf", any part may be named) all parts, which must be there, agree in count
+ * and have distinct tensors.  Returns 0, or -ENOEXEC  not a GGUF, or one that breaks the
+ * specification or a limit; error->text says what and where (byte offset, key or tensor name)
  *   -ENOENT, -EACCES, -EIO ...  as open(2), fstat(2), mmap(2) said
  *   -ENOMEM   no memory for the index */
 int gguf_open(const char *path, struct gguf **out, struct error *error);
@@ -65,6 +76,10 @@ uint32_t gguf_version(const struct gguf *gguf);
 /* Bytes of all files, and of all tensors. */
 uint64_t gguf_file_bytes(const struct gguf *gguf);
 uint64_t gguf_tensor_bytes(const struct gguf *gguf);
+
+/* Bytes of memory that the view holds beside the files: of a folder's keys, and of its vectors that
+ * are not float32 there. */
+uint64_t gguf_own_bytes(const struct gguf *gguf);
 
 /* Bytes of the file pages that are in the page cache now (mincore).  Returns the count; pages of
  * files whose residency the kernel hides from this user count as resident. */

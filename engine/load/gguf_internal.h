@@ -27,8 +27,13 @@ struct gguf_index {
 /* A part of a split file is first opened as a struct gguf of its own, so that the same getters read
  * its keys; then the first part adopts its mapping and its tensors. */
 struct gguf {
-    struct mapping *parts; /* part_count of them; `keys` point into parts[0] */
+    struct mapping *parts; /* part_count of them; `keys` point into parts[0], or into own memory */
     size_t part_count;
+    size_t part_capacity;
+    void **own; /* what a folder needs beside its files: keys, converted vectors */
+    size_t own_count;
+    size_t own_capacity;
+    uint64_t own_bytes;
     uint32_t version;
     struct gguf_value *keys;
     size_t key_count;
@@ -115,5 +120,23 @@ int gguf_split_check(const struct gguf *first, const struct gguf *part, struct g
 
 /* Are all tensors there that the first part announces?  0 or -ENOEXEC. */
 int gguf_split_check_total(const struct gguf *first, struct error *error);
+
+/* ---- gguf_build.c: what does not stand in one file ---- */
+
+/* A view of the keys that stand in a GGUF header, which it takes over (from malloc) even when it
+ * fails; parts and tensors are added by the caller, who at the end calls gguf_tensors_index().
+ * Returns 0, -ENOMEM, or -ENOEXEC as gguf_parse(). */
+int gguf_build(void *header, size_t bytes, struct gguf **out, struct error *error);
+
+/* Take over a mapping.  Returns 0, -ENOMEM, or -ENOEXEC when there are GGUF_SPLITS_MAX: then the
+ * mapping was closed. */
+int gguf_build_part(struct gguf *gguf, struct mapping part, struct error *error);
+
+/* Add tensors.  Returns 0, -ENOMEM, or -ENOEXEC when there would be more than GGUF_TENSORS_MAX. */
+int gguf_build_tensors(struct gguf *gguf, const struct tensor *tensors, size_t count,
+                       struct error *error);
+
+/* Room for a vector of `count` floats that lives as long as the view, or NULL. */
+float *gguf_build_vector(struct gguf *gguf, size_t count);
 
 #endif

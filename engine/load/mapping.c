@@ -40,8 +40,13 @@ static int map_descriptor(int descriptor, struct mapping *out, struct error *err
 
 int mapping_open(const char *path, struct mapping *out, struct error *error)
 {
+    return mapping_open_at(AT_FDCWD, path, out, error);
+}
+
+int mapping_open_at(int directory, const char *name, struct mapping *out, struct error *error)
+{
     /* O_NONBLOCK: a pipe without a writer must not hold us. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int descriptor = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
         return error_set(error, errno, "cannot be opened: %s", strerror(errno));
     int status = map_descriptor(descriptor, out, error);

@@ -29,6 +29,9 @@ struct mapping {
  *   -ENOENT, -EIO ... as open(2), fstat(2), mmap(2) said */
 int mapping_open(const char *path, struct mapping *out, struct error *error);
 
+/* The same beneath the directory of that descriptor; the name must not lead out of it. */
+int mapping_open_at(int directory, const char *name, struct mapping *out, struct error *error);
+
 /* A view of memory that the caller keeps; it counts as resident and populated. */
 struct mapping mapping_borrow(const void *bytes, size_t length);
 

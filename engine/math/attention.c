@@ -1,7 +1,7 @@
 /* attention.c - see attention.h. */
 #include "math/attention.h"
 
-#include "math/half.h"
+#include "base/half.h"
 #include "math/table.h"
 
 enum { POSITIONS = 16 }; /* of a key tile */

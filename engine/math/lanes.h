@@ -11,7 +11,7 @@
 #ifndef MATH_LANES_H
 #define MATH_LANES_H
 
-#include "math/half.h"
+#include "base/half.h"
 
 #include <float.h>
 #include <math.h>

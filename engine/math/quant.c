@@ -1,7 +1,7 @@
 /* quant.c - see quant.h. */
 #include "math/quant.h"
 
-#include "math/half.h"
+#include "base/half.h"
 
 #include <string.h>
 

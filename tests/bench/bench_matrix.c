@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/tensor.h"
 #include "base/threads.h"
-#include "math/half.h"
+#include "base/half.h"
 #include "math/matrix.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* test_attention.c - attention over pages against a plain softmax in double, bit-equal between the
  * implementations. */
 #include "math/attention.h"
-#include "math/half.h"
+#include "base/half.h"
 
 #include <math.h>
 #include <setjmp.h>

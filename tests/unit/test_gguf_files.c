@@ -172,7 +172,7 @@ static void reports_a_bad_disk_while_populating(void **state)
 static void refuses_what_is_not_a_regular_file(void **state)
 {
     expect_refused(path_in(state, "absent.gguf"), ENOENT, "cannot be opened: No such file");
-    expect_refused(*state, ENOEXEC, "not a regular file");
+    expect_refused(*state, ENOEXEC, "the folder has no config.json");
     expect_refused("/dev/zero", ENOEXEC, "not a regular file");
     const char *pipe_path = path_in(state, "pipe.gguf");
     assert_int_equal(mkfifo(pipe_path, 0600), 0);

@@ -1,7 +1,7 @@
 /* test_matrix.c - every implementation of the matrix products against the portable one (bit for
  * bit), and the portable one against plain double arithmetic. */
 #include "base/memory.h"
-#include "math/half.h"
+#include "base/half.h"
 #include "math/matrix.h"
 #include "math/quant.h"
 

@@ -1,5 +1,5 @@
 /* test_quant.c - dequantisation against the reference's values, and the 16-bit floats. */
-#include "math/half.h"
+#include "base/half.h"
 #include "math/quant.h"
 
 #include <math.h>

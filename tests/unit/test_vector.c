@@ -1,6 +1,6 @@
 /* test_vector.c - the vector functions: the same bits from every implementation, and the values
  * of double arithmetic. */
-#include "math/half.h"
+#include "base/half.h"
 #include "math/vector.h"
 
 #include <float.h>

@@ -4,8 +4,8 @@
  *           a flush-to-zero mode does not touch, and that gives the bits of the F16C instructions.
  * Source:   IEEE 754 binary16; bfloat16 is the upper half of a binary32.
  */
-#ifndef MATH_HALF_H
-#define MATH_HALF_H
+#ifndef BASE_HALF_H
+#define BASE_HALF_H
 
 #include <stdint.h>
 #include <string.h>
