@@ -37,6 +37,17 @@ int engine_settle_options(const struct engine_options *options, const struct mod
     return status;
 }
 
+/* Generating needs a model that predicts the next token. */
+static int expect_decoder(const struct model_config *config, struct error *error)
+{
+    if (config->family->encoder || !config->causal)
+        return error_set(
+            error, ENOEXEC,
+            "this %s model is an encoder: it turns text into vectors and generates none",
+            config->family->name);
+    return 0;
+}
+
 static int open_file(struct engine *engine, const char *path, struct error *error)
 {
     int status = gguf_open(path, &engine->gguf, error);
@@ -106,6 +117,8 @@ static int open_all(struct engine *engine, const char *path, const struct engine
     int status = kernels_choose(options->kernels, &engine->kernels, error);
     if (!status)
         status = open_file(engine, path, error);
+    if (!status)
+        status = expect_decoder(&engine->model.config, error);
     if (!status)
         status = engine_settle_options(options, &engine->model.config, &settled, error);
     if (!status)

@@ -34,8 +34,7 @@ static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *
     return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
            (uint64_t)batch * sizeof(struct forward_token) +
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float)) +
-           (uint64_t)config->layers * sizeof(struct layer) +
-           item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
+           model_bytes(config) + item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
            item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES + gguf_own_bytes(gguf) +
            gguf_tensor_count(gguf) * TENSOR_BYTES + gguf_key_count(gguf) * KEY_BYTES +
            (uint64_t)options->threads * THREAD_BYTES + PROCESS_BYTES;

@@ -30,17 +30,20 @@ void kv_store(void *page, int32_t kv_head, int32_t head_size, int32_t slot, cons
 /* The queries of one token that share one kv head. */
 struct attention {
     const void *const *pages; /* this layer's pages, position p in pages[p / KV_PAGE_TOKENS] */
-    int32_t length;           /* positions 0..length-1 are attended to; >= 1 */
+    int32_t first;            /* positions first..length-1 are attended to; first < length */
+    int32_t length;
     int32_t kv_head;
     int32_t head_size;  /* a multiple of 8, at most ATTENTION_HEAD_SIZE_MAX */
     int32_t queries;    /* query heads of this kv head's group */
     const float *query; /* [queries][head_size] */
     float *out;         /* [queries][head_size] */
     float scale;        /* usually 1/sqrt(head_size) */
+    float softcap;      /* scores are softcap * tanh(score / softcap); 0: as they are */
 };
 
 /* out = softmax(scale * query . K) V for each query, with online softmax (Milakov and
- * Gimelshein 2018) over pages in ascending order. */
+ * Gimelshein 2018) over pages in ascending order; pages wholly before `first` are
+ * neither read nor needed. */
 void attention_attend(const struct kernels *kernels, const struct attention *attention);
 
 #endif

@@ -30,6 +30,31 @@ int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, stru
     return 0;
 }
 
+int matrix_view_stack(const struct tensor *tensor, int32_t count, int32_t rows, int32_t columns,
+                      struct matrix *out, struct error *error)
+{
+    if (tensor->shape[2] != (uint64_t)count || tensor->shape[1] != (uint64_t)rows ||
+        (int64_t)count * rows > INT32_MAX)
+        return error_set(error, ENOEXEC,
+                         "tensor %.*s has the shape [%llu, %llu, %llu, %llu] in place of "
+                         "[%d, %d, %d]",
+                         (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)tensor->shape[0],
+                         (unsigned long long)tensor->shape[1], (unsigned long long)tensor->shape[2],
+                         (unsigned long long)tensor->shape[3], columns, rows, count);
+    struct tensor flat = *tensor;
+    flat.shape[1] = (uint64_t)count * (uint64_t)rows;
+    flat.shape[2] = 1;
+    return matrix_view(&flat, count * rows, columns, out, error);
+}
+
+struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count)
+{
+    struct matrix part = *matrix;
+    part.data += (size_t)first * matrix->row_bytes;
+    part.rows = count;
+    return part;
+}
+
 void matrix_row(const struct matrix *matrix, int32_t row, float *out)
 {
     const uint8_t *from = matrix->data + (size_t)row * matrix->row_bytes;
@@ -96,4 +121,17 @@ void matrix_multiply(const struct kernels *kernels, const struct matrix *matrix,
 {
     if (row_begin < row_end)
         kernels->multiply(matrix, activations, y, y_stride, row_begin, row_end);
+}
+
+void matrix_multiply_some(const struct kernels *kernels, const struct matrix *matrix,
+                          const struct activations *activations, int32_t first, int32_t count,
+                          float *y, size_t y_stride, int32_t row_begin, int32_t row_end)
+{
+    struct activations some = *activations;
+    some.x += (size_t)first * some.stride;
+    some.block += (size_t)first * some.blocks;
+    some.count = count;
+    if (count > 0)
+        matrix_multiply(kernels, matrix, &some, y + (size_t)first * y_stride, y_stride, row_begin,
+                        row_end);
 }

@@ -35,6 +35,14 @@ enum { MATRIX_GRAIN = 16 };
 int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, struct matrix *out,
                 struct error *error);
 
+/* A view of a 3-dimensional tensor [columns, rows, count]: `count` matrices whose rows follow each
+ * other, as one of count * rows rows.  Returns as matrix_view(). */
+int matrix_view_stack(const struct tensor *tensor, int32_t count, int32_t rows, int32_t columns,
+                      struct matrix *out, struct error *error);
+
+/* Rows [first, first + count) of a matrix as a matrix. */
+struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count);
+
 /* Dequantise row `row` into out[columns]. */
 void matrix_row(const struct matrix *matrix, int32_t row, float *out);
 
@@ -63,5 +71,10 @@ void activations_quantise(const struct kernels *kernels, struct activations *act
 void matrix_multiply(const struct kernels *kernels, const struct matrix *matrix,
                      const struct activations *activations, float *y, size_t y_stride,
                      int32_t row_begin, int32_t row_end);
+
+/* The same with the vectors [first, first + count) of the set alone. */
+void matrix_multiply_some(const struct kernels *kernels, const struct matrix *matrix,
+                          const struct activations *activations, int32_t first, int32_t count,
+                          float *y, size_t y_stride, int32_t row_begin, int32_t row_end);
 
 #endif

@@ -32,8 +32,16 @@ struct kernels {
     void (*multiply)(const struct matrix *matrix, const struct activations *activations, float *y,
                      size_t y_stride, int32_t row_begin, int32_t row_end);
     void (*rms_norm)(float *out, const float *x, const float *weight, int32_t width, float epsilon);
+    void (*layer_norm)(float *out, const float *x, const float *weight, const float *bias,
+                       int32_t width, float epsilon);
     void (*add)(float *x, const float *y, int32_t width);
+    void (*add_scaled)(float *x, const float *y, float factor, int32_t width);
+    void (*scale)(float *x, float factor, int32_t width);
+    void (*soft_cap)(float *x, float cap, int32_t width);
     void (*silu_multiply)(float *gate, const float *up, int32_t width);
+    void (*gelu_multiply)(float *gate, const float *up, int32_t width);
+    void (*gelu)(float *x, int32_t width);
+    void (*gelu_erf)(float *x, int32_t width);
     int32_t (*argmax)(const float *x, int32_t count);
     void (*attend)(const struct attention *attention);
 };

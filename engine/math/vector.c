@@ -11,6 +11,12 @@ void vector_rms_norm(const struct kernels *kernels, float *out, const float *x, 
     kernels->rms_norm(out, x, weight, width, epsilon);
 }
 
+void vector_layer_norm(const struct kernels *kernels, float *out, const float *x,
+                       const float *weight, const float *bias, int32_t width, float epsilon)
+{
+    kernels->layer_norm(out, x, weight, bias, width, epsilon);
+}
+
 void vector_add(const struct kernels *kernels, float *x, const float *y, int32_t width)
 {
     kernels->add(x, y, width);
@@ -20,6 +26,38 @@ void vector_silu_multiply(const struct kernels *kernels, float *gate, const floa
                           int32_t width)
 {
     kernels->silu_multiply(gate, up, width);
+}
+
+void vector_add_scaled(const struct kernels *kernels, float *x, const float *y, float factor,
+                       int32_t width)
+{
+    kernels->add_scaled(x, y, factor, width);
+}
+
+void vector_scale(const struct kernels *kernels, float *x, float factor, int32_t width)
+{
+    kernels->scale(x, factor, width);
+}
+
+void vector_soft_cap(const struct kernels *kernels, float *x, float cap, int32_t width)
+{
+    kernels->soft_cap(x, cap, width);
+}
+
+void vector_gelu_multiply(const struct kernels *kernels, float *gate, const float *up,
+                          int32_t width)
+{
+    kernels->gelu_multiply(gate, up, width);
+}
+
+void vector_gelu(const struct kernels *kernels, float *x, int32_t width)
+{
+    kernels->gelu(x, width);
+}
+
+void vector_gelu_erf(const struct kernels *kernels, float *x, int32_t width)
+{
+    kernels->gelu_erf(x, width);
 }
 
 int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count)
@@ -39,14 +77,13 @@ double vector_log_sum_exp(const float *x, int32_t count)
     return most + log(sum);
 }
 
-void rope_angles(float *out, int32_t position, int32_t rotated, float base, const float *factors)
+void rope_angles(float *out, int32_t position, int32_t pairs, const double *frequency,
+                 float magnitude)
 {
-    for (int32_t i = 0; i < rotated / 2; i++) {
-        double angle = position * pow((double)base, -2.0 * i / rotated);
-        if (factors)
-            angle /= (double)factors[i];
-        out[2 * i] = (float)cos(angle);
-        out[2 * i + 1] = (float)sin(angle);
+    for (int32_t i = 0; i < pairs; i++) {
+        double angle = position * frequency[i];
+        out[2 * i] = (float)(cos(angle) * (double)magnitude);
+        out[2 * i + 1] = (float)(sin(angle) * (double)magnitude);
     }
 }
 

@@ -22,12 +22,64 @@ static void rms_norm(float *out, const float *x, const float *weight, int32_t wi
     }
 }
 
+static void layer_norm(float *out, const float *x, const float *weight, const float *bias,
+                       int32_t width, float epsilon)
+{
+    struct lanes sum = lanes_set(0), squares = lanes_set(0);
+    for (int32_t i = 0; i < width; i += LANES)
+        sum = lanes_add(sum, lanes_load_part(x + i, width - i, 0));
+    const float mean = lanes_sum(sum) / (float)width;
+    const struct lanes middle = lanes_set(mean);
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_subtract(lanes_load_part(x + i, width - i, mean), middle);
+        squares = lanes_fuse(a, a, squares);
+    }
+    struct lanes scale = lanes_set(1.0f / sqrtf(lanes_sum(squares) / (float)width + epsilon));
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_subtract(lanes_load_part(x + i, width - i, mean), middle);
+        a = lanes_fuse(lanes_multiply(a, scale), lanes_load_part(weight + i, width - i, 0),
+                       lanes_load_part(bias + i, width - i, 0));
+        lanes_store_part(out + i, a, width - i);
+    }
+}
+
 static void add(float *x, const float *y, int32_t width)
 {
     for (int32_t i = 0; i < width; i += LANES) {
         struct lanes a = lanes_load_part(x + i, width - i, 0);
         a = lanes_add(a, lanes_load_part(y + i, width - i, 0));
         lanes_store_part(x + i, a, width - i);
+    }
+}
+
+static void add_scaled(float *x, const float *y, float factor, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, width - i, 0);
+        a = lanes_fuse(lanes_load_part(y + i, width - i, 0), lanes_set(factor), a);
+        lanes_store_part(x + i, a, width - i);
+    }
+}
+
+static void scale(float *x, float factor, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, width - i, 0);
+        lanes_store_part(x + i, lanes_multiply(a, lanes_set(factor)), width - i);
+    }
+}
+
+/* cap tanh(x / cap); `inverse` is 1 / cap. */
+LANES_INLINE struct lanes softly_capped(struct lanes x, float cap, float inverse)
+{
+    return lanes_multiply(lanes_tanh(lanes_multiply(x, lanes_set(inverse))), lanes_set(cap));
+}
+
+static void soft_cap(float *x, float cap, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, width - i, 0);
+        lanes_store_part(x + i, softly_capped(a, cap, 1.0f / cap), width - i);
     }
 }
 
@@ -39,6 +91,38 @@ static void silu_multiply(float *gate, const float *up, int32_t width)
         struct lanes divisor = lanes_add(one, lanes_exp(lanes_subtract(zero, a)));
         a = lanes_multiply(lanes_divide(a, divisor), lanes_load_part(up + i, width - i, 0));
         lanes_store_part(gate + i, a, width - i);
+    }
+}
+
+/* x / (1 + e^(-2u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), which is x (1 + tanh(u)) / 2. */
+LANES_INLINE struct lanes gelu_lanes(struct lanes x)
+{
+    struct lanes cubic = lanes_set(-2 * 0.797884561f * 0.044715f);
+    struct lanes linear = lanes_set(-2 * 0.797884561f);
+    struct lanes u = lanes_multiply(x, lanes_fuse(lanes_multiply(x, x), cubic, linear));
+    return lanes_divide(x, lanes_add(lanes_set(1), lanes_exp(u)));
+}
+
+static void gelu(float *x, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES)
+        lanes_store_part(x + i, gelu_lanes(lanes_load_part(x + i, width - i, 0)), width - i);
+}
+
+static void gelu_multiply(float *gate, const float *up, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = gelu_lanes(lanes_load_part(gate + i, width - i, 0));
+        a = lanes_multiply(a, lanes_load_part(up + i, width - i, 0));
+        lanes_store_part(gate + i, a, width - i);
+    }
+}
+
+static void gelu_erf(float *x, int32_t width)
+{
+    for (int32_t i = 0; i < width; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, width - i, 0);
+        lanes_store_part(x + i, lanes_multiply(a, lanes_normal(a)), width - i);
     }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Logits of a tiny float32 llama against llama.cpp's: the architecture without any quantisation."""
+"""Logits of tiny float32 models against llama.cpp's: the architectures without any quantisation."""
 import pathlib
 import subprocess
 import sys
@@ -26,8 +26,7 @@ def main():
     golden.need("INFERFS_ENGINE")
     reference = golden.vectors("tiny.json")
     report = golden.Report()
-    for shape in ["tiny-llama"]:
-        expected = reference["models"][shape]
+    for shape, expected in reference["models"].items():
         with tempfile.TemporaryDirectory() as folder:
             model = pathlib.Path(folder, shape + ".gguf")
             make_model(shape, reference["vocab"], reference["seed"], model)
@@ -35,9 +34,10 @@ def main():
         error = max(abs(row[probe] - wanted)
                     for row, numbers in zip(rows, expected["logits"])
                     for probe, wanted in zip(reference["probe"], numbers))
-        best = [golden.argmax(row) for row in rows]
+        equal = sum(max(row) - row[best] <= 2 * LOGIT_ERROR_MAX
+                    for row, best in zip(rows, expected["argmax"]))
         report.check(error <= LOGIT_ERROR_MAX, f"{shape}: logits within {error:.6f}")
-        report.check(best == expected["argmax"], f"{shape}: {len(best)} argmaxes equal")
+        report.check(equal == len(rows), f"{shape}: {equal} of {len(rows)} argmaxes as good as equal")
     report.exit()
 
 

@@ -1,6 +1,7 @@
 /* tiny_model.c - see tiny_model.h. */
 #include "tests/lib/tiny_model.h"
 
+#include "model/family.h"
 #include "text/bytelevel.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 struct tiny_model tiny_model_new(enum tensor_type type, uint64_t seed)
 {
     return (struct tiny_model){
+        .architecture = "llama",
         .type = type,
         .layers = 2,
         .width = 64,
@@ -21,20 +23,57 @@ struct tiny_model tiny_model_new(enum tensor_type type, uint64_t seed)
     };
 }
 
+static const struct family *family_of(const struct tiny_model *model)
+{
+    const struct family *family = family_find(text_of(model->architecture));
+    if (!family)
+        abort();
+    return family;
+}
+
+/* An integer under the architecture's name; 0 is left out. */
+static void put_count(const struct tiny_model *model, struct gguf_writer *writer, const char *name,
+                      int32_t value)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s.%s", model->architecture, name);
+    if (value)
+        gguf_writer_u32(writer, key, (uint32_t)value);
+}
+
+static void put_number(const struct tiny_model *model, struct gguf_writer *writer, const char *name,
+                       float value)
+{
+    char key[128];
+    snprintf(key, sizeof key, "%s.%s", model->architecture, name);
+    if (value > 0)
+        gguf_writer_f32(writer, key, value);
+}
+
 void tiny_model_keys(const struct tiny_model *model, struct gguf_writer *writer)
 {
-    gguf_writer_string(writer, "general.architecture", text_of("llama"));
+    const struct family *family = family_of(model);
+    gguf_writer_string(writer, "general.architecture", text_of(model->architecture));
     gguf_writer_string(writer, "general.name", text_of("tiny"));
-    gguf_writer_u32(writer, "llama.block_count", (uint32_t)model->layers);
-    gguf_writer_u32(writer, "llama.embedding_length", (uint32_t)model->width);
-    gguf_writer_u32(writer, "llama.feed_forward_length", (uint32_t)model->hidden);
-    gguf_writer_u32(writer, "llama.context_length", (uint32_t)model->context);
-    gguf_writer_u32(writer, "llama.attention.head_count", (uint32_t)model->heads);
-    gguf_writer_u32(writer, "llama.attention.head_count_kv", (uint32_t)model->kv_heads);
-    gguf_writer_u32(writer, "llama.attention.key_length", (uint32_t)model->head_size);
-    gguf_writer_u32(writer, "llama.attention.value_length", (uint32_t)model->head_size);
-    gguf_writer_f32(writer, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    gguf_writer_f32(writer, "llama.rope.freq_base", 10000);
+    put_count(model, writer, "block_count", model->layers);
+    put_count(model, writer, "embedding_length", model->width);
+    put_count(model, writer, "feed_forward_length", model->hidden);
+    put_count(model, writer, "context_length", model->context);
+    put_count(model, writer, "attention.head_count", model->heads);
+    put_count(model, writer, "attention.head_count_kv", model->kv_heads);
+    put_count(model, writer, "attention.key_length", model->head_size);
+    put_count(model, writer, "attention.value_length", model->head_size);
+    put_count(model, writer, "attention.sliding_window", model->window);
+    put_count(model, writer, "expert_count", model->experts);
+    put_count(model, writer, "expert_used_count", model->experts_used);
+    put_number(model, writer, "attn_logit_softcapping", model->softcap);
+    put_number(model, writer, "final_logit_softcapping", model->softcap);
+    put_number(model, writer,
+               family->norm == FAMILY_RMS ? "attention.layer_norm_rms_epsilon"
+                                          : "attention.layer_norm_epsilon",
+               1e-5f);
+    if (family->rope != FAMILY_NO_ROPE)
+        put_number(model, writer, "rope.freq_base", 10000);
 }
 
 void tiny_model_vocabulary(const struct tiny_model *model, struct gguf_writer *writer)
@@ -141,17 +180,25 @@ struct source {
     uint64_t state;
 };
 
-static void add_matrix(struct source *source, const char *name, int32_t rows, int32_t columns)
+static void add_stack(struct source *source, const char *name, int32_t count, int32_t rows,
+                      int32_t columns)
 {
     const struct tensor_format *format = tensor_format((uint32_t)source->model->type);
-    const uint64_t shape[] = {(uint64_t)columns, (uint64_t)rows};
-    size_t bytes = (size_t)rows * (size_t)columns / format->block * format->block_bytes;
+    const uint64_t shape[] = {(uint64_t)columns, (uint64_t)rows, (uint64_t)count};
+    size_t weights = (size_t)count * (size_t)rows * (size_t)columns;
+    size_t bytes = weights / format->block * format->block_bytes;
     uint8_t *data = malloc(bytes);
     if (!data)
         abort();
     fill(source->model->type, data, bytes, &source->state);
-    gguf_writer_tensor(source->writer, name, (uint32_t)source->model->type, 2, shape, data, bytes);
+    gguf_writer_tensor(source->writer, name, (uint32_t)source->model->type, count > 1 ? 3 : 2,
+                       shape, data, bytes);
     free(data);
+}
+
+static void add_matrix(struct source *source, const char *name, int32_t rows, int32_t columns)
+{
+    add_stack(source, name, 1, rows, columns);
 }
 
 static void add_vector(struct source *source, const char *name, int32_t width, float mean)
@@ -167,44 +214,120 @@ static void add_vector(struct source *source, const char *name, int32_t width, f
     free(data);
 }
 
+/* blk.`layer`.`name`.`kind`, or without the first part for layer -1. */
+struct name {
+    char text[TENSOR_NAME_BYTES];
+};
+
+static struct name name_of(int32_t layer, const char *name, const char *kind)
+{
+    struct name full;
+    if (layer < 0)
+        snprintf(full.text, sizeof full.text, "%s.%s", name, kind);
+    else
+        snprintf(full.text, sizeof full.text, "blk.%d.%s.%s", layer, name, kind);
+    return full;
+}
+
 static void add_linear(struct source *source, int32_t layer, const char *name, int32_t rows,
                        int32_t columns)
 {
-    char full[TENSOR_NAME_BYTES];
-    snprintf(full, sizeof full, "blk.%d.%s.weight", layer, name);
-    add_matrix(source, full, rows, columns);
-    snprintf(full, sizeof full, "blk.%d.%s.bias", layer, name);
+    add_matrix(source, name_of(layer, name, "weight").text, rows, columns);
     if (source->model->biased)
-        add_vector(source, full, rows, 0);
+        add_vector(source, name_of(layer, name, "bias").text, rows, 0);
 }
 
 static void add_norm(struct source *source, int32_t layer, const char *name)
 {
-    char full[TENSOR_NAME_BYTES];
-    snprintf(full, sizeof full, "blk.%d.%s.weight", layer, name);
-    add_vector(source, full, source->model->width, 1);
+    const struct family *family = family_of(source->model);
+    add_vector(source, name_of(layer, name, "weight").text, source->model->width, 1);
+    if (family->norm == FAMILY_LAYER)
+        add_vector(source, name_of(layer, name, "bias").text, source->model->width, 0);
+}
+
+static void add_attention(struct source *source, int32_t layer)
+{
+    const struct tiny_model *model = source->model;
+    const struct family *family = family_of(model);
+    const int32_t queries = model->heads * model->head_size;
+    const int32_t keys = model->kv_heads * model->head_size;
+    if (family->norms != FAMILY_AFTER)
+        add_norm(source, layer, "attn_norm");
+    if (model->fused) {
+        add_linear(source, layer, "attn_qkv", queries + 2 * keys, model->width);
+    } else {
+        add_linear(source, layer, "attn_q", queries, model->width);
+        add_linear(source, layer, "attn_k", keys, model->width);
+        add_linear(source, layer, "attn_v", keys, model->width);
+    }
+    if (family->head_norms) {
+        add_vector(source, name_of(layer, "attn_q_norm", "weight").text, model->head_size, 1);
+        add_vector(source, name_of(layer, "attn_k_norm", "weight").text, model->head_size, 1);
+    }
+    add_linear(source, layer, "attn_output", model->width, queries);
+    if (family->norms == FAMILY_AROUND)
+        add_norm(source, layer, "post_attention_norm");
+    if (family->norms == FAMILY_AFTER)
+        add_norm(source, layer, "attn_output_norm");
+}
+
+/* All experts' matrices of one kind. */
+static void add_experts(struct source *source, int32_t layer, const char *name, int32_t rows,
+                        int32_t columns)
+{
+    const struct tiny_model *model = source->model;
+    char part[32];
+    for (int32_t i = 0; model->single_experts && i < model->experts; i++) {
+        snprintf(part, sizeof part, "%s.%d", name, i);
+        add_matrix(source, name_of(layer, part, "weight").text, rows, columns);
+    }
+    snprintf(part, sizeof part, "%s_exps", name);
+    if (!model->single_experts)
+        add_stack(source, name_of(layer, part, "weight").text, model->experts, rows, columns);
+}
+
+static void add_hidden(struct source *source, int32_t layer)
+{
+    const struct tiny_model *model = source->model;
+    const struct family *family = family_of(model);
+    const int32_t width = model->width, hidden = model->hidden;
+    if (family->norms != FAMILY_AFTER)
+        add_norm(source, layer, "ffn_norm");
+    if (model->experts) {
+        add_matrix(source, name_of(layer, "ffn_gate_inp", "weight").text, model->experts, width);
+        add_experts(source, layer, "ffn_gate", hidden, width);
+        add_experts(source, layer, "ffn_up", hidden, width);
+        add_experts(source, layer, "ffn_down", width, hidden);
+    } else {
+        if (family->gated && !family->gate_in_up)
+            add_linear(source, layer, "ffn_gate", hidden, width);
+        add_linear(source, layer, "ffn_up", family->gate_in_up ? 2 * hidden : hidden, width);
+        add_linear(source, layer, "ffn_down", width, hidden);
+    }
+    if (family->norms == FAMILY_AROUND)
+        add_norm(source, layer, "post_ffw_norm");
+    if (family->norms == FAMILY_AFTER)
+        add_norm(source, layer, "layer_output_norm");
 }
 
 void tiny_model_tensors(const struct tiny_model *model, struct gguf_writer *writer)
 {
     struct source source = {model, writer, model->seed * 0x9E3779B97F4A7C15u + 1};
-    const int32_t width = model->width, hidden = model->hidden;
-    const int32_t queries = model->heads * model->head_size;
-    const int32_t keys = model->kv_heads * model->head_size;
-    add_matrix(&source, "token_embd.weight", TINY_MODEL_VOCABULARY, width);
-    add_vector(&source, "output_norm.weight", width, 1);
-    if (!model->tied)
-        add_matrix(&source, "output.weight", TINY_MODEL_VOCABULARY, width);
+    const struct family *family = family_of(model);
+    add_matrix(&source, "token_embd.weight", TINY_MODEL_VOCABULARY, model->width);
+    if (family->positions)
+        add_matrix(&source, "position_embd.weight", model->context, model->width);
+    if (family->encoder) {
+        add_matrix(&source, "token_types.weight", 2, model->width);
+        add_norm(&source, -1, "token_embd_norm");
+    } else {
+        add_norm(&source, -1, "output_norm");
+        if (!model->tied)
+            add_matrix(&source, "output.weight", TINY_MODEL_VOCABULARY, model->width);
+    }
     for (int32_t i = 0; i < model->layers; i++) {
-        add_norm(&source, i, "attn_norm");
-        add_linear(&source, i, "attn_q", queries, width);
-        add_linear(&source, i, "attn_k", keys, width);
-        add_linear(&source, i, "attn_v", keys, width);
-        add_linear(&source, i, "attn_output", width, queries);
-        add_norm(&source, i, "ffn_norm");
-        add_linear(&source, i, "ffn_gate", hidden, width);
-        add_linear(&source, i, "ffn_up", hidden, width);
-        add_linear(&source, i, "ffn_down", width, hidden);
+        add_attention(&source, i);
+        add_hidden(&source, i);
     }
 }
 

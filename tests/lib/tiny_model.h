@@ -1,4 +1,4 @@
-/* tiny_model.h - makes small llama models of random weights, and a vocabulary of single bytes.
+/* tiny_model.h - makes small models of random weights, and a vocabulary of single bytes.
  *
  * The weights are noise from a seed, so an answer is chaotic: one wrong bit anywhere soon changes
  * its tokens.  The vocabulary has one token for each byte and a few more, so an answer is chaotic
@@ -27,16 +27,23 @@ enum {
 };
 
 struct tiny_model {
+    const char *architecture;
     enum tensor_type type; /* of the matrices; not the k-quants */
     int32_t layers, width, heads, kv_heads, head_size, hidden, context;
-    bool tied;   /* no output.weight */
-    bool biased; /* q, k, v, output, gate, up and down have biases */
-    bool chats;  /* a ChatML template */
+    int32_t window;                /* 0: no key */
+    int32_t experts, experts_used; /* 0: none */
+    float softcap;                 /* of attention and logits; 0: no keys */
+    bool tied;                     /* no output.weight */
+    bool fused;                    /* attn_qkv */
+    bool single_experts;           /* a tensor for each, as in old files */
+    bool biased;                   /* q, k, v, output, gate, up and down have biases */
+    bool chats;                    /* a ChatML template */
     uint64_t seed;
 };
 
-/* 2 layers, width 64, 4 heads of 16 over 2 kv heads, hidden 160 (96 would be no whole number of
- * anything), context 512. */
+/* A llama: 2 layers, width 64, 4 heads of 16 over 2 kv heads, hidden 160 (96 would be no whole
+ * number of anything), context 512.  What another architecture has besides follows from its row in
+ * model/family.c. */
 struct tiny_model tiny_model_new(enum tensor_type type, uint64_t seed);
 
 /* The parts of a file. */

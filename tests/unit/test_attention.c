@@ -20,7 +20,14 @@ struct setup {
     float *keys, *values; /* [LENGTH_MAX][KV_HEADS][head_size], rounded to f16 */
     float *query;         /* [GROUP_MAX][head_size] */
     int32_t head_size;
+    int32_t window; /* 0: everything is seen */
+    float softcap;
 };
+
+static int32_t first_seen(const struct setup *setup, int32_t length)
+{
+    return setup->window && length > setup->window ? length - setup->window : 0;
+}
 
 static void fill(float *x, size_t count, uint32_t seed)
 {
@@ -75,7 +82,9 @@ static void attend(const char *name, const struct setup *setup, int32_t length, 
     const struct kernels *kernels;
     struct attention attention = {
         .pages = setup->views,
+        .first = first_seen(setup, length),
         .length = length,
+        .softcap = setup->softcap,
         .kv_head = kv_head,
         .head_size = setup->head_size,
         .queries = queries,
@@ -96,12 +105,15 @@ static void naive(const struct setup *setup, int32_t length, int32_t kv_head, in
     double sum = 0, scale = 1 / sqrt((double)size);
     for (size_t d = 0; d < size; d++)
         out[d] = 0;
-    for (int32_t p = 0; p < length; p++) {
+    for (int32_t p = first_seen(setup, length); p < length; p++) {
         size_t at = (size_t)(p * KV_HEADS + kv_head) * size;
         double score = 0;
         for (size_t d = 0; d < size; d++)
             score += (double)q[d] * (double)setup->keys[at + d];
-        double weight = exp(score * scale);
+        score *= scale;
+        if (setup->softcap > 0)
+            score = (double)setup->softcap * tanh(score / (double)setup->softcap);
+        double weight = exp(score);
         sum += weight;
         for (size_t d = 0; d < size; d++)
             out[d] += weight * (double)setup->values[at + d];
@@ -148,6 +160,42 @@ static void attention_agrees_with_a_plain_softmax(void **state)
     }
 }
 
+static void windows_and_soft_caps_agree_with_a_plain_softmax(void **state)
+{
+    (void)state;
+    static const int32_t windows[] = {1, 7, 16, 64, 65, 130, 1000};
+    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
+        struct setup setup = setup_new(w % 2 ? 40 : 64);
+        setup.window = windows[w];
+        setup.softcap = w % 3 ? 0 : 0.5f;
+        for (int32_t p = 0; p < LENGTH_MAX; p++)
+            store(&setup, p);
+        for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+            check_length(&setup, lengths[l]);
+        setup_free(&setup);
+    }
+}
+
+static void what_is_out_of_the_window_is_not_read(void **state)
+{
+    (void)state;
+    enum { SIZE = 40, LENGTH = 150, WINDOW = 11 };
+    struct setup setup = setup_new(SIZE);
+    float seen[GROUP_MAX * SIZE], alone[GROUP_MAX * SIZE];
+    setup.window = WINDOW;
+    for (int32_t p = 0; p < LENGTH; p++)
+        store(&setup, p);
+    attend(NULL, &setup, LENGTH, 0, GROUP_MAX, seen);
+    for (int i = 0; i < PAGES; i++) /* all NaN again, then the window alone */
+        memset(setup.pages[i], 0xff, kv_page_bytes(KV_HEADS, SIZE));
+    for (int32_t p = LENGTH - WINDOW; p < LENGTH; p++)
+        store(&setup, p);
+    setup.views[0] = setup.views[1] = NULL;
+    attend(NULL, &setup, LENGTH, 0, GROUP_MAX, alone);
+    assert_memory_equal(seen, alone, sizeof seen);
+    setup_free(&setup);
+}
+
 static void a_query_does_not_depend_on_the_others_of_its_group(void **state)
 {
     (void)state;
@@ -187,6 +235,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_agrees_with_a_plain_softmax),
+        cmocka_unit_test(windows_and_soft_caps_agree_with_a_plain_softmax),
+        cmocka_unit_test(what_is_out_of_the_window_is_not_read),
         cmocka_unit_test(a_query_does_not_depend_on_the_others_of_its_group),
         cmocka_unit_test(huge_scores_do_not_overflow),
     };

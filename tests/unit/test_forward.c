@@ -1,5 +1,6 @@
 /* test_forward.c - a forward pass against the textbook's formulas, written out in double. */
 #include "model/forward.h"
+#include "model/rope.h"
 
 #include "generate/kv.h"
 #include "math/attention.h"
@@ -71,13 +72,19 @@ static void close_fixture(struct fixture *fixture)
 }
 
 /* Compute positions [first, end) of a text; the logits of the last are at the returned place. */
-static const float *run(struct fixture *fixture, const int32_t *tokens, int32_t first, int32_t end)
+static const float *run_on(struct fixture *fixture, int threads, const int32_t *tokens,
+                           int32_t first, int32_t end)
 {
     struct forward_token batch[TOKENS];
     for (int32_t i = first; i < end; i++)
         batch[i - first] = (struct forward_token){tokens[i], i, fixture->pages, i == end - 1};
-    forward_run(fixture->forward, 2, batch, end - first);
+    forward_run(fixture->forward, threads, batch, end - first);
     return forward_logits(fixture->forward, 0);
+}
+
+static const float *run(struct fixture *fixture, const int32_t *tokens, int32_t first, int32_t end)
+{
+    return run_on(fixture, 2, tokens, first, end);
 }
 
 /* ---- the textbook ---- */
@@ -107,7 +114,7 @@ static void rotate(const struct model *model, double *head, int32_t position)
 {
     const int32_t size = model->config.head_size;
     for (int32_t i = 0; i < size / 2; i++) {
-        double angle = position * pow((double)model->config.rope_base, -2.0 * i / size);
+        double angle = position * pow((double)model->config.rope.base, -2.0 * i / size);
         if (model->rope_factors)
             angle /= (double)model->rope_factors[i];
         double a = head[2 * i], b = head[2 * i + 1];
@@ -153,7 +160,7 @@ static void layer_step(const struct model *model, struct memory *memory, int32_t
     double normed[WIDTH_MAX], query[WIDTH_MAX], mixed[WIDTH_MAX], added[WIDTH_MAX];
     double gate[WIDTH_MAX], up[WIDTH_MAX];
     double *key = memory->keys[index][position], *value = memory->values[index][position];
-    norm(x, layer->attention_norm, config->width, (double)config->epsilon, normed);
+    norm(x, layer->attention_norm.weight, config->width, (double)config->epsilon, normed);
     multiply(&layer->query, normed, query);
     multiply(&layer->key, normed, key);
     multiply(&layer->value, normed, value);
@@ -165,7 +172,7 @@ static void layer_step(const struct model *model, struct memory *memory, int32_t
     multiply(&layer->output, mixed, added);
     for (int32_t i = 0; i < config->width; i++)
         x[i] += added[i];
-    norm(x, layer->hidden_norm, config->width, (double)config->epsilon, normed);
+    norm(x, layer->hidden_norm.weight, config->width, (double)config->epsilon, normed);
     multiply(&layer->gate, normed, gate);
     multiply(&layer->up, normed, up);
     for (int32_t i = 0; i < config->hidden; i++)
@@ -179,7 +186,6 @@ static void textbook(const struct model *model, const int32_t *tokens, int32_t c
                      double *logits)
 {
     struct memory *memory = calloc(1, sizeof *memory);
-    const struct linear head = {.weight = model->head};
     double x[WIDTH_MAX], normed[WIDTH_MAX];
     assert_non_null(memory);
     for (int32_t position = 0; position < count; position++) {
@@ -190,8 +196,8 @@ static void textbook(const struct model *model, const int32_t *tokens, int32_t c
         for (int32_t i = 0; i < model->config.layers; i++)
             layer_step(model, memory, i, position, x);
     }
-    norm(x, model->output_norm, model->config.width, (double)model->config.epsilon, normed);
-    multiply(&head, normed, logits);
+    norm(x, model->output_norm.weight, model->config.width, (double)model->config.epsilon, normed);
+    multiply(&model->head, normed, logits);
     free(memory);
 }
 
@@ -282,24 +288,198 @@ static void quantised_models_are_near_the_textbook(void **state)
     }
 }
 
-static void logits_do_not_depend_on_how_a_text_is_cut(void **state)
+/* ---- every family ---- */
+
+static const struct {
+    const char *architecture;
+    int32_t window, experts, experts_used;
+    float softcap;
+    bool biased, fused, single_experts;
+} variants[] = {
+    {.architecture = "llama"},
+    {.architecture = "llama", .biased = true, .fused = true},
+    {.architecture = "llama", .experts = 8, .experts_used = 2},
+    {.architecture = "llama", .experts = 3, .experts_used = 3, .single_experts = true},
+    {.architecture = "smollm3"},
+    {.architecture = "qwen2", .biased = true},
+    {.architecture = "qwen3"},
+    {.architecture = "qwen3moe", .experts = 16, .experts_used = 4},
+    {.architecture = "gemma2", .window = 20, .softcap = 2},
+    {.architecture = "gemma3", .window = 20},
+    {.architecture = "gpt2", .biased = true, .fused = true},
+    {.architecture = "phi3", .window = 33, .fused = true},
+};
+
+static struct tiny_model variant(size_t index, enum tensor_type type)
 {
-    (void)state;
+    struct tiny_model tiny = tiny_model_new(type, index + 20);
+    tiny.layers = 4; /* one without rotation in smollm3, two with windows in gemma2 */
+    tiny.architecture = variants[index].architecture;
+    tiny.window = variants[index].window;
+    tiny.experts = variants[index].experts;
+    tiny.experts_used = variants[index].experts_used;
+    tiny.softcap = variants[index].softcap;
+    tiny.biased = variants[index].biased;
+    tiny.fused = variants[index].fused;
+    tiny.single_experts = variants[index].single_experts;
+    return tiny;
+}
+
+static void expect_equal(size_t index, const char *how, const float *logits, const float *whole)
+{
+    for (int i = 0; i < TINY_MODEL_VOCABULARY; i++)
+        if (!isfinite(whole[i]))
+            fail_msg("%s (%zu): logit %d is not finite", variants[index].architecture, index, i);
+    if (memcmp(logits, whole, TINY_MODEL_VOCABULARY * sizeof *whole) != 0)
+        fail_msg("%s (%zu): other logits %s", variants[index].architecture, index, how);
+}
+
+/* The last logits of a text, in one step of two threads; then cut, by one thread, and portable. */
+static void expect_independence(size_t index, enum tensor_type type)
+{
     static const int32_t cuts[] = {1, 7, 64, 65};
-    const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 11);
+    const struct tiny_model tiny = variant(index, type);
     struct fixture fixture;
     int32_t tokens[TOKENS];
     float whole[TINY_MODEL_VOCABULARY];
     fill_tokens(tokens);
     open_fixture(&fixture, &tiny, NULL, NULL);
     memcpy(whole, run(&fixture, tokens, 0, TOKENS), sizeof whole);
+    expect_equal(index, "by one thread", run_on(&fixture, 1, tokens, 0, TOKENS), whole);
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
         const float *logits = NULL;
         for (int32_t at = 0; at < TOKENS; at += cuts[i])
             logits = run(&fixture, tokens, at, at + cuts[i] < TOKENS ? at + cuts[i] : TOKENS);
-        assert_memory_equal(logits, whole, sizeof whole);
+        expect_equal(index, "when the text is cut", logits, whole);
     }
     close_fixture(&fixture);
+    open_fixture(&fixture, &tiny, NULL, "portable");
+    expect_equal(index, "from the portable kernels", run(&fixture, tokens, 0, TOKENS), whole);
+    close_fixture(&fixture);
+}
+
+static void logits_depend_on_no_cut_no_thread_and_no_kernel(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        expect_independence(i, TENSOR_F32);
+        expect_independence(i, TENSOR_Q4_0);
+    }
+}
+
+/* Two texts in one batch, each of which decides for itself which experts it needs. */
+static void experts_do_not_mix_the_texts_of_a_batch(void **state)
+{
+    (void)state;
+    enum { EACH = 20 };
+    const struct tiny_model tiny = variant(2, TENSOR_Q8_0);
+    struct fixture fixture, other;
+    struct forward_token batch[2 * EACH];
+    int32_t tokens[TOKENS];
+    float alone[TINY_MODEL_VOCABULARY];
+    fill_tokens(tokens);
+    open_fixture(&fixture, &tiny, NULL, NULL);
+    open_fixture(&other, &tiny, NULL, NULL); /* for its pages */
+    memcpy(alone, run(&fixture, tokens, 0, EACH), sizeof alone);
+    for (int32_t i = 0; i < EACH; i++) {
+        batch[2 * i] = (struct forward_token){tokens[i], i, fixture.pages, i == EACH - 1};
+        batch[2 * i + 1] = (struct forward_token){tokens[i + 50], i, other.pages, false};
+    }
+    forward_run(fixture.forward, 2, batch, 2 * EACH);
+    assert_memory_equal(forward_logits(fixture.forward, 0), alone, sizeof alone);
+    close_fixture(&other);
+    close_fixture(&fixture);
+}
+
+/* In phi3 every layer has the window, so that a text's beginning leaves the reach of its end. */
+static void what_left_all_windows_is_not_read(void **state)
+{
+    (void)state;
+    const struct tiny_model tiny = variant(sizeof variants / sizeof *variants - 1, TENSOR_F32);
+    struct fixture fixture;
+    int32_t tokens[TOKENS];
+    float whole[TINY_MODEL_VOCABULARY];
+    fill_tokens(tokens);
+    open_fixture(&fixture, &tiny, NULL, NULL);
+    memcpy(whole, run(&fixture, tokens, 0, TOKENS), sizeof whole);
+    memset(fixture.pages[0], 0xFF, forward_page_bytes(&fixture.model.config)); /* NaN */
+    assert_memory_equal(run(&fixture, tokens, TOKENS - 1, TOKENS), whole, sizeof whole);
+    close_fixture(&fixture);
+}
+
+/* ---- rotations ---- */
+
+/* A model that has only what the rotation reads. */
+static struct model rotating(const struct config_rope *rope)
+{
+    return (struct model){.config = {.family = family_find(text_of("qwen2")), .rope = *rope}};
+}
+
+static void frequencies_follow_the_formulas(void **state)
+{
+    (void)state;
+    const struct config_rope plain = {
+        .rotated = 8, .base = 100, .factor = 1, .magnitude = 1, .original = 64};
+    struct config_rope linear = plain, yarn = plain;
+    struct rope rope;
+    linear.factor = 4;
+    struct model model = rotating(&linear);
+    rope_make(&model, false, 256, &rope);
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(rope.frequency[i], pow(100, -i / 4.0) / 4, 1e-12);
+
+    yarn.scaling = CONFIG_YARN;
+    yarn.factor = 4;
+    yarn.extrapolation = 1;
+    yarn.beta_fast = 8;
+    yarn.beta_slow = 1;
+    yarn.magnitude = 1.25f;
+    model = rotating(&yarn);
+    rope_make(&model, false, 256, &rope);
+    /* 8 turns in 64 positions: pair 0.21, hence 0; one turn: pair 2.02, hence 3 */
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(rope.frequency[i], pow(100, -i / 4.0) * (1 - i / 3.0 * 0.75), 1e-12);
+    assert_true(rope.magnitude == 1.25f);
+    assert_int_equal(rope_kinds(&model.config), 1);
+}
+
+static void longer_contexts_take_the_longer_divisors(void **state)
+{
+    (void)state;
+    const float brief[4] = {1, 1, 2, 2}, extended[4] = {1, 2, 4, 8};
+    const struct config_rope plain = {.rotated = 8,
+                                      .base = 100,
+                                      .factor = 1,
+                                      .magnitude = 1.5f,
+                                      .original = 64,
+                                      .scaling = CONFIG_LONGROPE};
+    struct model model = rotating(&plain);
+    struct rope rope;
+    model.rope_short = brief;
+    model.rope_long = extended;
+    rope_make(&model, false, 64, &rope);
+    assert_float_equal(rope.frequency[3], pow(100, -0.75) / 2, 1e-12);
+    rope_make(&model, false, 65, &rope);
+    assert_float_equal(rope.frequency[3], pow(100, -0.75) / 8, 1e-12);
+    assert_true(rope.magnitude == 1.5f);
+}
+
+static void layers_with_windows_turn_at_their_own_base(void **state)
+{
+    (void)state;
+    const struct config_rope linear = {
+        .rotated = 8, .base = 1e6f, .window_base = 10000, .factor = 8, .magnitude = 1};
+    struct model model = rotating(&linear);
+    struct rope rope;
+    model.config.window = 16;
+    model.config.windowed[1] = true;
+    assert_int_equal(rope_kinds(&model.config), 2);
+    assert_int_equal(rope_kind(&model.config, 0), 0);
+    assert_int_equal(rope_kind(&model.config, 1), 1);
+    rope_make(&model, true, 64, &rope);
+    assert_float_equal(rope.frequency[1], 0.1, 1e-12);
+    rope_make(&model, false, 64, &rope);
+    assert_float_equal(rope.frequency[1], pow(1e6, -0.25) / 8, 1e-12);
 }
 
 int main(void)
@@ -310,7 +490,12 @@ int main(void)
         cmocka_unit_test(every_shape_of_heads_agrees_with_the_textbook),
         cmocka_unit_test(rope_factors_divide_the_frequencies),
         cmocka_unit_test(quantised_models_are_near_the_textbook),
-        cmocka_unit_test(logits_do_not_depend_on_how_a_text_is_cut),
+        cmocka_unit_test(logits_depend_on_no_cut_no_thread_and_no_kernel),
+        cmocka_unit_test(experts_do_not_mix_the_texts_of_a_batch),
+        cmocka_unit_test(what_left_all_windows_is_not_read),
+        cmocka_unit_test(frequencies_follow_the_formulas),
+        cmocka_unit_test(longer_contexts_take_the_longer_divisors),
+        cmocka_unit_test(layers_with_windows_turn_at_their_own_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

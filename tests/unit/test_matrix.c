@@ -367,6 +367,49 @@ static void a_view_refuses_another_shape_and_too_few_bytes(void **state)
     assert_int_equal(matrix_view(&tensor, 3, 32, &matrix, &error), -ENOEXEC);
 }
 
+/* The last of a stack of 3 matrices of 5 rows; vectors 1 and 2 of 4. */
+static void parts_of_stacks_and_of_batches_give_the_bits_of_the_whole(void **state)
+{
+    (void)state;
+    enum { ROWS = 5, COLUMNS = 64, STACK = 3, VECTORS = 4 };
+    const struct kernels *kernels;
+    uint32_t seed = 77;
+    struct weights weights = weights_sane(TENSOR_Q4_1, STACK * ROWS, COLUMNS, &seed);
+    float *x = random_vectors(VECTORS, COLUMNS, &seed);
+    float whole[VECTORS * STACK * ROWS], part[VECTORS * ROWS];
+    struct activations *activations;
+    assert_int_equal(kernels_choose(NULL, &kernels, NULL), 0);
+    product(NULL, &weights.matrix, x, VECTORS, STACK * ROWS, whole);
+
+    struct tensor tensor = {.name = "stack",
+                            .type = TENSOR_Q4_1,
+                            .dimensions = 3,
+                            .shape = {COLUMNS, ROWS, STACK, 1},
+                            .data = weights.matrix.data,
+                            .bytes = weights.matrix.row_bytes * STACK * ROWS};
+    struct matrix stack;
+    struct error error = {0};
+    assert_int_equal(matrix_view_stack(&tensor, STACK + 1, ROWS, COLUMNS, &stack, &error),
+                     -ENOEXEC);
+    assert_non_null(strstr(error.text, "stack"));
+    assert_int_equal(matrix_view_stack(&tensor, STACK, ROWS + 1, COLUMNS, &stack, NULL), -ENOEXEC);
+    assert_int_equal(matrix_view_stack(&tensor, STACK, ROWS, COLUMNS, &stack, NULL), 0);
+    const struct matrix last = matrix_rows(&stack, 2 * ROWS, ROWS);
+
+    assert_int_equal(activations_open(VECTORS, COLUMNS, &activations), 0);
+    activations_begin(activations, x, COLUMNS, VECTORS, COLUMNS);
+    activations_quantise(kernels, activations, 0, VECTORS);
+    memset(part, 0, sizeof part);
+    matrix_multiply_some(kernels, &last, activations, 1, 2, part, ROWS, 0, ROWS);
+    for (size_t n = 0; n < VECTORS; n++)
+        for (size_t r = 0; r < ROWS; r++)
+            assert_true(part[n * ROWS + r] ==
+                        (n == 1 || n == 2 ? whole[n * STACK * ROWS + 2 * ROWS + r] : 0));
+    activations_close(activations);
+    free(x);
+    free(weights.bytes);
+}
+
 static void room_for_activations_is_what_was_announced(void **state)
 {
     (void)state;
@@ -405,6 +448,7 @@ int main(void)
         cmocka_unit_test(float_products_agree_with_openblas),
         cmocka_unit_test(a_vector_with_nan_or_infinity_gives_nan_and_zero_gives_zero),
         cmocka_unit_test(a_view_refuses_another_shape_and_too_few_bytes),
+        cmocka_unit_test(parts_of_stacks_and_of_batches_give_the_bits_of_the_whole),
         cmocka_unit_test(room_for_activations_is_what_was_announced),
         cmocka_unit_test(kernels_are_chosen_by_name),
     };

@@ -96,7 +96,11 @@ static struct tally work_hard(struct engine *engine, const char *prompt)
                                            .messages = &message,
                                            .message_count = 1,
                                            .max_tokens = ANSWER_TOKENS,
-                                           .sampling = {0.1f, 0, 0.99f, 0.01f, 1.01f, 1}};
+                                           .sampling = {.temperature = 0.1f,
+                                                        .top_p = 0.99f,
+                                                        .min_p = 0.01f,
+                                                        .repeat_penalty = 1.01f,
+                                                        .seed = 1}};
     engine_grant(engine, ENGINE_SEQUENCES_MAX * engine_plan(engine)->kv_page_bytes);
     for (uint64_t id = 0; id < ENGINE_SEQUENCES_MAX; id++)
         if (engine_submit(engine, id, &request, NULL))
@@ -141,13 +145,78 @@ static void expect_honest_plan(const char *path, const char *prompt, uint64_t sl
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void a_tiny_model_holds_what_its_plan_says(void **state)
+static void expect_honest_tiny_plan(const char *path)
 {
-    (void)state;
     char prompt[PROMPT_TOKENS + 1] = "";
     for (size_t i = 0; i < sizeof prompt - 1; i++)
         prompt[i] = (char)('a' + i * 7 % 26);
-    expect_honest_plan(tiny_path, prompt, 6 << 20);
+    expect_honest_plan(path, prompt, 6 << 20);
+}
+
+static void a_tiny_model_holds_what_its_plan_says(void **state)
+{
+    (void)state;
+    expect_honest_tiny_plan(tiny_path);
+}
+
+/* Another model's file for one test. */
+struct other {
+    char path[32];
+};
+
+static struct other save_other(const struct tiny_model *tiny)
+{
+    struct other other = {"/tmp/test_plan.XXXXXX"};
+    int descriptor = mkstemp(other.path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_int_equal(tiny_model_save(tiny, other.path), 0);
+    return other;
+}
+
+/* Its scratch, 26 MB, is many times the slack. */
+static void a_mixture_of_experts_holds_what_its_plan_says(void **state)
+{
+    (void)state;
+    struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 2);
+    tiny.architecture = "qwen3moe";
+    tiny.experts = 16;
+    tiny.experts_used = 8;
+    tiny.hidden = 1024;
+    struct other other = save_other(&tiny);
+    expect_honest_tiny_plan(other.path);
+    unlink(other.path);
+}
+
+static void a_context_ends_with_the_learned_positions(void **state)
+{
+    (void)state;
+    const struct engine_options options = {.context = 200};
+    struct tiny_model tiny = tiny_model_new(TENSOR_F32, 3);
+    struct engine *engine;
+    tiny.architecture = "gpt2";
+    tiny.context = 100;
+    struct other other = save_other(&tiny);
+    assert_int_equal(engine_open(other.path, &options, &engine, NULL), 0);
+    assert_int_equal(engine_context(engine), 100);
+    assert_int_equal(engine_plan(engine)->context, 100);
+    engine_close(engine);
+    unlink(other.path);
+}
+
+static void an_encoder_is_refused_for_what_it_is(void **state)
+{
+    (void)state;
+    const struct engine_options options = {0};
+    struct tiny_model tiny = tiny_model_new(TENSOR_F32, 4);
+    struct engine *engine;
+    struct error error = {0};
+    tiny.architecture = "bert";
+    struct other other = save_other(&tiny);
+    assert_int_equal(engine_open(other.path, &options, &engine, &error), -ENOEXEC);
+    assert_non_null(strstr(error.text, "bert"));
+    assert_non_null(strstr(error.text, "encoder"));
+    unlink(other.path);
 }
 
 static void a_real_model_holds_what_its_plan_says(void **state)
@@ -247,6 +316,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tiny_model_holds_what_its_plan_says),
+        cmocka_unit_test(a_mixture_of_experts_holds_what_its_plan_says),
+        cmocka_unit_test(a_context_ends_with_the_learned_positions),
+        cmocka_unit_test(an_encoder_is_refused_for_what_it_is),
         cmocka_unit_test(a_real_model_holds_what_its_plan_says),
         cmocka_unit_test(the_description_is_json_with_the_plans_numbers),
         cmocka_unit_test(the_phases_of_loading_follow_each_other),

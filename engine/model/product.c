@@ -1,0 +1,94 @@
+/* product.c - vectors made ready for products, products, norms; see forward_internal.h. */
+#include "model/forward_internal.h"
+
+#include "math/quant.h"
+#include "math/vector.h"
+
+bool product_is_quantised(const struct matrix *matrix)
+{
+    return quant_is_block_type(matrix->type);
+}
+
+void product_norm(const struct forward *forward, float *out, const float *x,
+                  const struct norm *norm)
+{
+    const struct model_config *config = &forward->model->config;
+    if (config->family->norm == FAMILY_LAYER)
+        vector_layer_norm(forward->kernels, out, x, norm->weight, norm->bias, config->width,
+                          config->epsilon);
+    else
+        vector_rms_norm(forward->kernels, out, x, norm->weight, config->width, config->epsilon);
+}
+
+const struct activations *product_prepare(const struct worker *worker, struct vectors *vectors,
+                                          int32_t count, const float *source,
+                                          const struct norm *norm, bool quantised)
+{
+    const struct forward *forward = worker->forward;
+    const int32_t width = vectors->width;
+    if (count == 1) {
+        struct activations *single = worker->lane->single;
+        if (source)
+            product_norm(forward, worker->lane->row, source, norm);
+        activations_begin(single, source ? worker->lane->row : vectors->rows, (size_t)width, 1,
+                          width);
+        if (quantised)
+            activations_quantise(forward->kernels, single, 0, 1);
+        return single;
+    }
+    int begin, end;
+    threads_share(worker->team, count, 1, &begin, &end);
+    for (int32_t n = begin; source && n < end; n++)
+        product_norm(forward, forward->normed + (size_t)n * (size_t)width,
+                     source + (size_t)n * (size_t)width, norm);
+    if (quantised)
+        activations_quantise(forward->kernels, vectors->activations, begin, end);
+    threads_barrier(worker->team);
+    return vectors->activations;
+}
+
+void product_multiply(const struct forward *forward, const struct linear *linear,
+                      const struct activations *vectors, int32_t count, float *y, int32_t begin,
+                      int32_t end)
+{
+    if (begin >= end)
+        return;
+    const size_t rows = (size_t)linear->weight.rows;
+    matrix_multiply(forward->kernels, &linear->weight, vectors, y, rows, begin, end);
+    for (int32_t n = 0; linear->bias && n < count; n++)
+        vector_add(forward->kernels, y + (size_t)n * rows + begin, linear->bias + begin,
+                   end - begin);
+}
+
+/* This thread's tokens of x += after(projected). */
+static void add_normed(const struct worker *worker, const struct norm *after)
+{
+    struct forward *forward = worker->forward;
+    const int32_t width = forward->model->config.width;
+    int begin, end;
+    threads_share(worker->team, forward->count, 1, &begin, &end);
+    for (int32_t n = begin; n < end; n++) {
+        size_t at = (size_t)n * (size_t)width;
+        product_norm(forward, worker->lane->row, forward->projected + at, after);
+        vector_add(forward->kernels, forward->x + at, worker->lane->row, width);
+    }
+}
+
+void product_into_stream(const struct worker *worker, const struct linear *linear,
+                         const struct activations *vectors, const struct norm *after)
+{
+    struct forward *forward = worker->forward;
+    const size_t width = (size_t)linear->weight.rows;
+    int begin, end;
+    threads_share(worker->team, linear->weight.rows, MATRIX_GRAIN, &begin, &end);
+    product_multiply(forward, linear, vectors, forward->count, forward->projected, begin, end);
+    if (after->weight) {
+        threads_barrier(worker->team);
+        add_normed(worker, after);
+        return;
+    }
+    for (int32_t n = 0; begin < end && n < forward->count; n++) {
+        size_t at = (size_t)n * width + (size_t)begin;
+        vector_add(forward->kernels, forward->x + at, forward->projected + at, end - begin);
+    }
+}
