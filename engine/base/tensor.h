@@ -23,11 +23,21 @@ enum tensor_type {
     TENSOR_Q5_0 = 6,
     TENSOR_Q5_1 = 7,
     TENSOR_Q8_0 = 8,
+    TENSOR_Q2_K = 10,
+    TENSOR_Q3_K = 11,
     TENSOR_Q4_K = 12,
     TENSOR_Q5_K = 13,
     TENSOR_Q6_K = 14,
+    TENSOR_Q8_K = 15,
+    TENSOR_IQ4_NL = 20,
+    TENSOR_IQ4_XS = 23,
     TENSOR_BF16 = 30,
+    TENSOR_TQ1_0 = 34,
+    TENSOR_TQ2_0 = 35,
+    TENSOR_MXFP4 = 39,
 };
+
+enum { TENSOR_TYPES = 40 }; /* every id is below */
 
 struct tensor_format {
     enum tensor_type type;
@@ -38,6 +48,9 @@ struct tensor_format {
 
 /* The format of a type id from a file, or NULL for one that this engine does not read. */
 const struct tensor_format *tensor_format(uint32_t type);
+
+/* What people call a type id, also of those that are not read; "unknown" for the rest. */
+const char *tensor_type_name(uint32_t type);
 
 struct tensor {
     char name[TENSOR_NAME_BYTES];

@@ -65,9 +65,11 @@ static const char *file_type_name(uint32_t type)
         uint32_t type;
         const char *name;
     } names[] = {
-        {0, "F32"},   {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},
-        {8, "Q5_0"},  {9, "Q5_1"},    {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
-        {18, "Q6_K"}, {17, "Q5_K_M"}, {32, "BF16"},
+        {0, "F32"},     {1, "F16"},     {2, "Q4_0"},       {3, "Q4_1"},    {7, "Q8_0"},
+        {8, "Q5_0"},    {9, "Q5_1"},    {10, "Q2_K"},      {11, "Q3_K_S"}, {12, "Q3_K_M"},
+        {13, "Q3_K_L"}, {14, "Q4_K_S"}, {15, "Q4_K_M"},    {16, "Q5_K_S"}, {17, "Q5_K_M"},
+        {18, "Q6_K"},   {21, "Q2_K_S"}, {25, "IQ4_NL"},    {30, "IQ4_XS"}, {32, "BF16"},
+        {36, "TQ1_0"},  {37, "TQ2_0"},  {38, "MXFP4_MOE"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].type == type)
@@ -80,7 +82,7 @@ static const char *commonest_type(const struct gguf *gguf)
 {
     const struct tensor_format *best = NULL;
     uint64_t best_bytes = 0;
-    for (uint32_t type = TENSOR_F32; type <= TENSOR_BF16; type++) {
+    for (uint32_t type = TENSOR_F32; type < TENSOR_TYPES; type++) {
         uint64_t bytes = 0;
         for (size_t i = 0; i < gguf_tensor_count(gguf); i++)
             if ((uint32_t)gguf_tensor_at(gguf, i)->type == type)

@@ -90,8 +90,9 @@ static int parse_format(struct gguf_parser *parser, struct tensor *tensor)
         return status;
     const struct tensor_format *format = tensor_format(type);
     if (!format)
-        return gguf_parse_refuse(parser, offset, "has type %" PRIu32 ", which is not supported",
-                                 type);
+        return gguf_parse_refuse(parser, offset,
+                                 "has type %" PRIu32 " (%s), which is not supported", type,
+                                 tensor_type_name(type));
     tensor->type = format->type;
     return measure(parser, tensor, format);
 }

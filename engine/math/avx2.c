@@ -12,11 +12,11 @@
  *
  * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
  * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
- * two (32004).  For Q8_0 the weight's sign moves to the activation (2*128*127 = 32512).
+ * two (32004).  For signed bytes the weight's sign moves to the activation (2*128*127 = 32512).
  */
 #include "math/attention_lanes.h"
 #include "math/avx2_unpack.h"
-#include "math/float_lanes.h"
+#include "math/float_columns.h"
 #include "math/table.h"
 #include "math/vector_lanes.h"
 
@@ -86,36 +86,34 @@ AVX2_INLINE __m256i broadcast_halves(const struct activation_block *a)
     return _mm256_set1_epi32(dword);
 }
 
-/* Byte products that may be added in 16 bits. */
-AVX2_INLINE int products_16(enum tensor_type type)
-{
-    return type == TENSOR_Q8_0                                                 ? 1
-           : type == TENSOR_Q6_K                                               ? 2
-           : type == TENSOR_Q5_0 || type == TENSOR_Q5_1 || type == TENSOR_Q5_K ? 4
-                                                                               : 8;
-}
-
 /* What the unsigned weights are larger by, times the sum of the activations. */
 AVX2_INLINE __m256i excess(enum tensor_type type, const struct block *w,
                            const struct activation_block *a)
 {
     __m256i halves = broadcast_halves(a);
-    if (type == TENSOR_Q6_K)
-        return _mm256_slli_epi32(_mm256_madd_epi16(halves, w->parts), 5);
-    return _mm256_madd_epi16(halves, _mm256_set1_epi16(type == TENSOR_Q4_0 ? 8 : 16));
+    const int offset = traits_of[type].offset;
+    if (traits_of[type].has_parts)
+        return _mm256_slli_epi32(_mm256_madd_epi16(halves, w->parts),
+                                 __builtin_ctz((unsigned)offset));
+    return _mm256_madd_epi16(halves, _mm256_set1_epi16((short)offset));
 }
 
 /* f continued by one block, from its exact integer sum: the canonical arithmetic. */
 AVX2_INLINE __m256 finish(enum tensor_type type, const struct block *w,
                           const struct activation_block *a, __m256i sum, __m256 f)
 {
-    if (type == TENSOR_Q4_0 || type == TENSOR_Q5_0 || type == TENSOR_Q6_K)
+    const struct traits traits = traits_of[type];
+    if (traits.offset)
         sum = _mm256_sub_epi32(sum, excess(type, w, a));
     __m256 scale = _mm256_mul_ps(w->scale, _mm256_set1_ps(a->scale));
     f = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale, f);
-    if (type == TENSOR_Q4_1 || type == TENSOR_Q5_1 || is_k_type(type))
-        if (type != TENSOR_Q6_K)
-            f = _mm256_fmadd_ps(_mm256_set1_ps(a->sum), w->minimum, f);
+    if (traits.has_minimum && traits.has_parts) {
+        __m256i halves = _mm256_madd_epi16(broadcast_halves(a), w->parts);
+        __m256 minimum = _mm256_mul_ps(w->minimum, _mm256_set1_ps(a->scale));
+        return _mm256_fmadd_ps(_mm256_cvtepi32_ps(halves), minimum, f);
+    }
+    if (traits.has_minimum)
+        f = _mm256_fmadd_ps(_mm256_set1_ps(a->sum), w->minimum, f);
     return f;
 }
 
@@ -133,19 +131,19 @@ AVX2_INLINE void multiply_groups(enum tensor_type type, const struct block *w, i
                                  int first, __m256i pairs[TILE][PANEL_BANDS])
 {
 #pragma GCC unroll 8
-    for (int j = first; j < first + products_16(type); j++) {
+    for (int j = first; j < first + traits_of[type].products; j++) {
         __m256i u[PANEL_BANDS], sign[PANEL_BANDS];
 #pragma GCC unroll 2
         for (int r = 0; r < bands; r++) {
             sign[r] = w[r].u[j];
-            u[r] = type == TENSOR_Q8_0 ? _mm256_abs_epi8(sign[r]) : sign[r];
+            u[r] = traits_of[type].is_signed ? _mm256_abs_epi8(sign[r]) : sign[r];
         }
 #pragma GCC unroll 4
         for (int n = 0; n < count; n++) {
             __m256i x = broadcast(a[n] + b, j);
 #pragma GCC unroll 2
             for (int r = 0; r < bands; r++) {
-                __m256i y = type == TENSOR_Q8_0 ? _mm256_sign_epi8(x, sign[r]) : x;
+                __m256i y = traits_of[type].is_signed ? _mm256_sign_epi8(x, sign[r]) : x;
                 y = _mm256_maddubs_epi16(u[r], y);
                 pairs[n][r] = j == first ? y : _mm256_add_epi16(pairs[n][r], y);
                 if (bands > 1)
@@ -162,14 +160,14 @@ AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, in
 {
     __m256i pairs[TILE][PANEL_BANDS], sum[TILE][PANEL_BANDS];
 #pragma GCC unroll 8
-    for (int first = 0; first < GROUPS; first += products_16(type)) {
+    for (int first = 0; first < GROUPS; first += traits_of[type].products) {
         multiply_groups(type, w, bands, a, b, count, first, pairs);
 #pragma GCC unroll 4
         for (int n = 0; n < count; n++)
 #pragma GCC unroll 2
             for (int r = 0; r < bands; r++) {
                 __m256i ones = _mm256_set1_epi16(1);
-                __m256i factor = type == TENSOR_Q6_K ? w[r].part[first / 4] : ones;
+                __m256i factor = traits_of[type].has_parts ? w[r].part[first / 4] : ones;
                 __m256i wide = _mm256_madd_epi16(pairs[n][r], factor);
                 sum[n][r] = first == 0 ? wide : _mm256_add_epi32(sum[n][r], wide);
             }
@@ -243,7 +241,9 @@ AVX2_INLINE void prefetch(const char **ahead, size_t bytes)
 AVX2_INLINE void direct(enum tensor_type type, const struct product *product)
 {
     const struct activation_block *a[TILE] = {vector_of(product, 0)};
-    size_t unit = (size_t)unit_blocks(type), units = product->activations->blocks / unit;
+    const size_t unit = (size_t)traits_of[type].unit_blocks;
+    const size_t unit_bytes = (size_t)traits_of[type].unit_bytes;
+    const size_t units = product->activations->blocks / unit;
     for (int32_t row = product->row_begin; row < product->row_end; row += BAND) {
         const struct band band = band_of(product->matrix, row, product->row_end);
         const char *ahead = (const char *)band.row[0] + 2 * BAND * product->matrix->row_bytes;
@@ -251,8 +251,8 @@ AVX2_INLINE void direct(enum tensor_type type, const struct product *product)
         f[0][0] = _mm256_setzero_ps();
         for (size_t i = 0; i < units; i++) {
             struct block block[UNIT_BLOCKS_MAX];
-            prefetch(&ahead, unit_bytes(type) * BAND);
-            unpack(type, &band, i * unit_bytes(type), block, 1);
+            prefetch(&ahead, unit_bytes * BAND);
+            unpack(type, &band, i * unit_bytes, block, 1);
             for (size_t b = 0; b < unit; b++)
                 multiply_block(type, block + b, 1, a, i * unit + b, 1, f);
         }
@@ -303,7 +303,9 @@ AVX2_INLINE void tiles(enum tensor_type type, const struct product *product,
 AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
 {
     struct block panel[PANEL_BLOCKS * PANEL_BANDS];
-    size_t blocks = product->activations->blocks, unit = (size_t)unit_blocks(type);
+    const size_t unit = (size_t)traits_of[type].unit_blocks;
+    const size_t unit_bytes = (size_t)traits_of[type].unit_bytes;
+    const size_t blocks = product->activations->blocks;
     for (int32_t row = product->row_begin; row < product->row_end; row += MATRIX_GRAIN) {
         const struct band bands[PANEL_BANDS] = {
             band_of(product->matrix, row, product->row_end),
@@ -314,9 +316,9 @@ AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
         for (size_t first = 0; first < blocks; first += PANEL_BLOCKS) {
             size_t size = blocks - first < PANEL_BLOCKS ? blocks - first : PANEL_BLOCKS;
             for (size_t b = 0; b < size; b += unit) {
-                prefetch(&ahead, unit_bytes(type) * MATRIX_GRAIN);
+                prefetch(&ahead, unit_bytes * MATRIX_GRAIN);
                 for (int r = 0; r < PANEL_BANDS; r++)
-                    unpack(type, bands + r, (first + b) / unit * unit_bytes(type),
+                    unpack(type, bands + r, (first + b) / unit * unit_bytes,
                            panel + b * PANEL_BANDS + r, PANEL_BANDS);
             }
             tiles(type, product, panel, first, size, row);
@@ -359,6 +361,26 @@ static void multiply_q8_0(const struct product *product)
     multiply_type(TENSOR_Q8_0, product);
 }
 
+static void multiply_iq4_nl(const struct product *product)
+{
+    multiply_type(TENSOR_IQ4_NL, product);
+}
+
+static void multiply_mxfp4(const struct product *product)
+{
+    multiply_type(TENSOR_MXFP4, product);
+}
+
+static void multiply_q2_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q2_K, product);
+}
+
+static void multiply_q3_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q3_K, product);
+}
+
 static void multiply_q4_k(const struct product *product)
 {
     multiply_type(TENSOR_Q4_K, product);
@@ -374,41 +396,47 @@ static void multiply_q6_k(const struct product *product)
     multiply_type(TENSOR_Q6_K, product);
 }
 
+static void multiply_q8_k(const struct product *product)
+{
+    multiply_type(TENSOR_Q8_K, product);
+}
+
+static void multiply_iq4_xs(const struct product *product)
+{
+    multiply_type(TENSOR_IQ4_XS, product);
+}
+
+static void multiply_tq1_0(const struct product *product)
+{
+    multiply_type(TENSOR_TQ1_0, product);
+}
+
+static void multiply_tq2_0(const struct product *product)
+{
+    multiply_type(TENSOR_TQ2_0, product);
+}
+
+static void (*const multiply_by_type[TENSOR_TYPES])(const struct product *product) = {
+    [TENSOR_Q4_0] = multiply_q4_0,   [TENSOR_Q4_1] = multiply_q4_1,
+    [TENSOR_Q5_0] = multiply_q5_0,   [TENSOR_Q5_1] = multiply_q5_1,
+    [TENSOR_Q8_0] = multiply_q8_0,   [TENSOR_IQ4_NL] = multiply_iq4_nl,
+    [TENSOR_MXFP4] = multiply_mxfp4, [TENSOR_Q2_K] = multiply_q2_k,
+    [TENSOR_Q3_K] = multiply_q3_k,   [TENSOR_Q4_K] = multiply_q4_k,
+    [TENSOR_Q5_K] = multiply_q5_k,   [TENSOR_Q6_K] = multiply_q6_k,
+    [TENSOR_Q8_K] = multiply_q8_k,   [TENSOR_IQ4_XS] = multiply_iq4_xs,
+    [TENSOR_TQ1_0] = multiply_tq1_0, [TENSOR_TQ2_0] = multiply_tq2_0,
+};
+
 static void multiply(const struct matrix *matrix, const struct activations *activations, float *y,
                      size_t y_stride, int32_t row_begin, int32_t row_end)
 {
     const struct product product = {matrix, activations, y, y_stride, row_begin, row_end};
-    switch (matrix->type) {
-    case TENSOR_Q4_0:
-        multiply_q4_0(&product);
-        break;
-    case TENSOR_Q4_1:
-        multiply_q4_1(&product);
-        break;
-    case TENSOR_Q5_0:
-        multiply_q5_0(&product);
-        break;
-    case TENSOR_Q5_1:
-        multiply_q5_1(&product);
-        break;
-    case TENSOR_Q8_0:
-        multiply_q8_0(&product);
-        break;
-    case TENSOR_Q4_K:
-        multiply_q4_k(&product);
-        break;
-    case TENSOR_Q5_K:
-        multiply_q5_k(&product);
-        break;
-    case TENSOR_Q6_K:
-        multiply_q6_k(&product);
-        break;
-    case TENSOR_F32:
-    case TENSOR_F16:
-    case TENSOR_BF16:
+    if (quant_is_block_type(matrix->type))
+        multiply_by_type[matrix->type](&product);
+    else if (matrix->transposed)
+        multiply_columns(matrix, activations, y, y_stride, row_begin, row_end);
+    else
         multiply_floats(matrix, activations, y, y_stride, row_begin, row_end);
-        break;
-    }
 }
 
 const struct kernels kernels_avx2 = {

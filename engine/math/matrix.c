@@ -21,12 +21,17 @@ int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, stru
                          (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)shape[0],
                          (unsigned long long)shape[1], (unsigned long long)shape[2],
                          (unsigned long long)shape[3], columns, rows);
-    size_t row_bytes = (size_t)columns / format->block * format->block_bytes;
-    if (tensor->bytes / row_bytes < (uint64_t)rows)
+    if (tensor->transposed && quant_is_block_type(tensor->type))
+        return error_set(error, ENOEXEC, "tensor %.*s has the type %s and cannot be transposed",
+                         (int)TENSOR_NAME_BYTES, tensor->name, format->name);
+    size_t items = (size_t)(tensor->transposed ? rows : columns);
+    size_t row_bytes = items / format->block * format->block_bytes;
+    if (tensor->bytes / row_bytes < (uint64_t)(tensor->transposed ? columns : rows))
         return error_set(
             error, ENOEXEC, "tensor %.*s holds %llu bytes, too few for the shape [%d, %d]",
             (int)TENSOR_NAME_BYTES, tensor->name, (unsigned long long)tensor->bytes, columns, rows);
-    *out = (struct matrix){tensor->type, tensor->data, row_bytes, rows, columns};
+    *out =
+        (struct matrix){tensor->type, tensor->data, row_bytes, rows, columns, tensor->transposed};
     return 0;
 }
 
@@ -47,18 +52,30 @@ int matrix_view_stack(const struct tensor *tensor, int32_t count, int32_t rows, 
     return matrix_view(&flat, count * rows, columns, out, error);
 }
 
+static size_t item_bytes(enum tensor_type type)
+{
+    return tensor_format((uint32_t)type)->block_bytes;
+}
+
 struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count)
 {
     struct matrix part = *matrix;
-    part.data += (size_t)first * matrix->row_bytes;
+    size_t step = matrix->transposed ? item_bytes(matrix->type) : matrix->row_bytes;
+    part.data += (size_t)first * step;
     part.rows = count;
     return part;
 }
 
 void matrix_row(const struct matrix *matrix, int32_t row, float *out)
 {
-    const uint8_t *from = matrix->data + (size_t)row * matrix->row_bytes;
-    quant_dequantise(matrix->type, from, matrix->columns, out);
+    if (!matrix->transposed) {
+        const uint8_t *from = matrix->data + (size_t)row * matrix->row_bytes;
+        quant_dequantise(matrix->type, from, matrix->columns, out);
+        return;
+    }
+    const uint8_t *from = matrix->data + (size_t)row * item_bytes(matrix->type);
+    for (size_t k = 0; k < (size_t)matrix->columns; k++)
+        quant_dequantise(matrix->type, from + k * matrix->row_bytes, 1, out + k);
 }
 
 /* Blocks of the quantised form; 0 for a negative or overflowing product, which no caller needs. */

@@ -16,22 +16,25 @@
 #include "base/tensor.h"
 #include "math/kernels.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct matrix {
     enum tensor_type type;
     const uint8_t *data;
-    size_t row_bytes;
-    int32_t rows;    /* outputs */
-    int32_t columns; /* inputs, a multiple of the type's block */
+    size_t row_bytes; /* of a stored row: `columns` weights, or transposed `rows` of one column */
+    int32_t rows;     /* outputs */
+    int32_t columns;  /* inputs, a multiple of the type's block */
+    bool transposed;  /* float types only: weight (r, k) is item k * rows + r.  The same results */
 };
 
 /* Rows per unit of work: thread borders are multiples of it (threads_share's grain). */
 enum { MATRIX_GRAIN = 16 };
 
 /* A view of a 1- or 2-dimensional tensor.  Returns 0, or -ENOEXEC when its shape is not
- * [columns, rows] (the text names the tensor and both shapes). */
+ * [columns, rows], it holds too few bytes, or it is transposed and made of blocks (the text names
+ * the tensor and what is wrong). */
 int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, struct matrix *out,
                 struct error *error);
 

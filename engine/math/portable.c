@@ -4,7 +4,7 @@
  * docs/KERNELS.md says the same in formulas.  Nothing here is tuned; it must only be right.
  */
 #include "math/attention_lanes.h"
-#include "math/float_lanes.h"
+#include "math/float_columns.h"
 #include "math/table.h"
 #include "math/vector_lanes.h"
 
@@ -41,29 +41,43 @@ static void quantise(struct activation_block *out, const float *x, int32_t width
         quantise_block(out + b, x + (size_t)b * QUANT_BLOCK);
 }
 
-/* The sum f continued by one block: the definition of every product with quantised weights. */
-static float accumulate(const struct quant_block *w, bool minimum, const struct activation_block *a,
-                        float f)
+/* The sum of q * w over the block, the halves weighted: below 2^24 in magnitude for every type, so
+ * exact as a float. */
+static int32_t integer_sum(const struct quant_block *w, const struct activation_block *a)
 {
-    int32_t sum = 0; /* below 2^24 in magnitude for every type: exact as a float */
+    int32_t sum = 0;
     for (int part = 0; part < QUANT_BLOCK / QUANT_PART; part++) {
         int32_t t = 0;
         for (int k = part * QUANT_PART; k < (part + 1) * QUANT_PART; k++)
             t += w->weight[k] * a->q[k];
         sum += t * w->part[part];
     }
-    f = fused((float)sum, w->scale * a->scale, f);
-    return minimum ? fused(a->sum, w->minimum, f) : f;
+    return sum;
+}
+
+/* The sum f continued by one block: the definition of every product with quantised weights. */
+static float accumulate(enum tensor_type type, const struct quant_block *w,
+                        const struct activation_block *a, float f)
+{
+    f = fused((float)integer_sum(w, a), w->scale * a->scale, f);
+    if (quant_has_minimum_parts(type)) {
+        int32_t sum = a->half[0] * w->minimum_part[0] + a->half[1] * w->minimum_part[1];
+        return fused((float)sum, w->minimum * a->scale, f);
+    }
+    return quant_has_minimum(type) ? fused(a->sum, w->minimum, f) : f;
 }
 
 static void multiply(const struct matrix *matrix, const struct activations *activations, float *y,
                      size_t y_stride, int32_t row_begin, int32_t row_end)
 {
+    if (matrix->transposed) {
+        multiply_columns(matrix, activations, y, y_stride, row_begin, row_end);
+        return;
+    }
     if (!quant_is_block_type(matrix->type)) {
         multiply_floats(matrix, activations, y, y_stride, row_begin, row_end);
         return;
     }
-    bool minimum = quant_has_minimum(matrix->type);
     for (int32_t row = row_begin; row < row_end; row++) {
         const uint8_t *bytes = matrix->data + (size_t)row * matrix->row_bytes;
         for (int32_t n = 0; n < activations->count; n++)
@@ -74,7 +88,7 @@ static void multiply(const struct matrix *matrix, const struct activations *acti
             for (int32_t n = 0; n < activations->count; n++) {
                 float *f = y + (size_t)n * y_stride + (size_t)row;
                 const struct activation_block *a = activations->block;
-                *f = accumulate(&block, minimum, a + (size_t)n * activations->blocks + b, *f);
+                *f = accumulate(matrix->type, &block, a + (size_t)n * activations->blocks + b, *f);
             }
         }
     }

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-enum { K_BLOCK = 256, K_PARTS = K_BLOCK / QUANT_BLOCK };
+const int8_t quant_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                     1,    13,   25,  38,  53,  69,  89,  113};
+const int8_t quant_mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 bool quant_is_block_type(enum tensor_type type)
 {
@@ -14,7 +16,13 @@ bool quant_is_block_type(enum tensor_type type)
 
 bool quant_has_minimum(enum tensor_type type)
 {
-    return type == TENSOR_Q4_1 || type == TENSOR_Q5_1 || type == TENSOR_Q4_K || type == TENSOR_Q5_K;
+    return type == TENSOR_Q4_1 || type == TENSOR_Q5_1 || type == TENSOR_Q2_K ||
+           type == TENSOR_Q4_K || type == TENSOR_Q5_K;
+}
+
+bool quant_has_minimum_parts(enum tensor_type type)
+{
+    return type == TENSOR_Q2_K;
 }
 
 /* 16 bytes: low nibbles are weights 0..15, high ones 16..31. */
@@ -37,6 +45,47 @@ static void offset(int8_t *weight, int by)
 {
     for (int k = 0; k < QUANT_BLOCK; k++)
         weight[k] = (int8_t)(weight[k] - by);
+}
+
+static void look_up(const int8_t values[16], int8_t *weight)
+{
+    for (int k = 0; k < QUANT_BLOCK; k++)
+        weight[k] = values[weight[k]];
+}
+
+/* 64 bytes: bit pair j of each byte of half h are block 4h + j of the eight. */
+static void bit_pairs(const uint8_t *bytes, int block, int8_t *weight)
+{
+    for (int k = 0; k < QUANT_BLOCK; k++)
+        weight[k] = (int8_t)(bytes[block / 4 * 32 + k] >> block % 4 * 2 & 3);
+}
+
+/* Q2_K: 16 bytes of scales (low nibbles) and minima (high ones), bit pairs, f16 d, dmin. */
+static void unpack_q2_k(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    out->scale = load_half(bytes + 80);
+    out->minimum = -load_half(bytes + 82);
+    for (int part = 0; part < 2; part++) {
+        out->part[part] = bytes[block * 2 + part] & 15;
+        out->minimum_part[part] = bytes[block * 2 + part] >> 4;
+    }
+    bit_pairs(bytes + 16, block, out->weight);
+}
+
+/* Q3_K: 32 bytes whose bit j is the third bit of block j, bit pairs, 12 bytes of sixteen 6-bit
+ * scales (eight bytes of low nibbles, four of bit pairs), f16 d. */
+static void unpack_q3_k(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    const uint8_t *scales = bytes + 96;
+    out->scale = load_half(bytes + 108);
+    for (int part = 0; part < 2; part++) {
+        int i = block * 2 + part;
+        int low = scales[i % 8] >> i / 8 * 4 & 15, high = scales[8 + i % 4] >> i / 4 * 2 & 3;
+        out->part[part] = (low | high << 4) - 32;
+    }
+    bit_pairs(bytes + 32, block, out->weight);
+    for (int k = 0; k < QUANT_BLOCK; k++)
+        out->weight[k] = (int8_t)(out->weight[k] + ((bytes[k] >> block & 1) << 2) - 4);
 }
 
 /* The 6-bit scale and minimum of block j of a Q4_K or Q5_K block. */
@@ -80,37 +129,110 @@ static void unpack_q6_k(const uint8_t *bytes, int block, struct quant_block *out
         out->weight[k] = (int8_t)(((low[k] >> j / 2 * 4 & 15) | (high[k] >> j * 2 & 3) << 4) - 32);
 }
 
+/* Q8_K: f32 d, 256 signed bytes, 16 sums that a weight does not need. */
+static void unpack_q8_k(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    memcpy(&out->scale, bytes, sizeof out->scale);
+    memcpy(out->weight, bytes + 4 + block * QUANT_BLOCK, QUANT_BLOCK);
+}
+
+/* IQ4_XS: f16 d, u16 of the scales' high bit pairs, four bytes of their low nibbles, codes. */
+static void unpack_iq4_xs(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    int low = bytes[4 + block / 2] >> block % 2 * 4 & 15;
+    int high = load_16(bytes + 2) >> block * 2 & 3;
+    out->scale = load_half(bytes) * (float)((low | high << 4) - 32);
+    nibbles(bytes + 8 + block * 16, out->weight);
+    look_up(quant_iq4_values, out->weight);
+}
+
+/* The digit of weight k of a TQ1_0 block, 0..2.  A byte holds a number of up to five digits of base
+ * 3 as a fraction of 256, rounded up: times 3^i modulo 256 the next digit is the first, and times 3
+ * it stands above the eight bits.  32 bytes hold weights 0..159, 16 bytes 160..239 (byte k of each
+ * run digit i of weight k of its part i), the last 4 hold four digits each. */
+static int ternary_digit(const uint8_t *bytes, int k)
+{
+    static const uint8_t powers[] = {1, 3, 9, 27, 81};
+    uint8_t fraction;
+    if (k < 160)
+        fraction = (uint8_t)(bytes[k % 32] * powers[k / 32]);
+    else if (k < 240)
+        fraction = (uint8_t)(bytes[32 + k % 16] * powers[(k - 160) / 16]);
+    else
+        fraction = (uint8_t)(bytes[48 + k % 4] * powers[(k - 240) / 4]);
+    return fraction * 3 >> 8;
+}
+
+/* TQ1_0: 48 bytes of five digits, 4 of four, f16 d. */
+static void unpack_tq1_0(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    out->scale = load_half(bytes + 52);
+    for (int k = 0; k < QUANT_BLOCK; k++)
+        out->weight[k] = (int8_t)(ternary_digit(bytes, block * QUANT_BLOCK + k) - 1);
+}
+
+/* TQ2_0: bit pairs, f16 d. */
+static void unpack_tq2_0(const uint8_t *bytes, int block, struct quant_block *out)
+{
+    out->scale = load_half(bytes + 64);
+    bit_pairs(bytes, block, out->weight);
+    offset(out->weight, 1);
+}
+
+/* Half of the power of two that a byte stands for (the values are doubled); 0 and 1 give
+ * subnormals. */
+static float half_power(uint8_t exponent)
+{
+    return float_of_bits(exponent < 2 ? 0x00200000u << exponent : (exponent - 1u) << 23);
+}
+
+/* The formats whose blocks have 32 weights. */
+static void unpack_simple(enum tensor_type type, const uint8_t *bytes, struct quant_block *out)
+{
+    bool has_fifth = type == TENSOR_Q5_0 || type == TENSOR_Q5_1;
+    size_t fields = quant_has_minimum(type) ? 4 : type == TENSOR_MXFP4 ? 1 : 2;
+    out->scale = type == TENSOR_MXFP4 ? half_power(bytes[0]) : load_half(bytes);
+    if (quant_has_minimum(type))
+        out->minimum = load_half(bytes + 2);
+    if (type == TENSOR_Q8_0) {
+        memcpy(out->weight, bytes + fields, QUANT_BLOCK);
+        return;
+    }
+    nibbles(bytes + fields + (has_fifth ? 4 : 0), out->weight);
+    if (has_fifth)
+        fifth_bits(bytes + fields, out->weight);
+    if (type == TENSOR_Q4_0 || type == TENSOR_Q5_0)
+        offset(out->weight, type == TENSOR_Q4_0 ? 8 : 16);
+    if (type == TENSOR_IQ4_NL)
+        look_up(quant_iq4_values, out->weight);
+    if (type == TENSOR_MXFP4)
+        look_up(quant_mxfp4_values, out->weight);
+}
+
 void quant_unpack(enum tensor_type type, const uint8_t *row, int32_t block, struct quant_block *out)
 {
     const struct tensor_format *format = tensor_format(type);
     size_t blocks = format->block / QUANT_BLOCK;
     const uint8_t *bytes = row + (size_t)block / blocks * format->block_bytes;
     int inner = (int)((size_t)block % blocks);
-    out->part[0] = out->part[1] = 1;
+    for (int part = 0; part < QUANT_BLOCK / QUANT_PART; part++)
+        out->part[part] = out->minimum_part[part] = 1;
     out->minimum = 0;
-    if (blocks == 1)
-        out->scale = load_half(bytes);
     switch (type) {
     case TENSOR_Q4_0:
-        nibbles(bytes + 2, out->weight);
-        offset(out->weight, 8);
-        break;
     case TENSOR_Q4_1:
-        out->minimum = load_half(bytes + 2);
-        nibbles(bytes + 4, out->weight);
-        break;
     case TENSOR_Q5_0:
-        nibbles(bytes + 6, out->weight);
-        fifth_bits(bytes + 2, out->weight);
-        offset(out->weight, 16);
-        break;
     case TENSOR_Q5_1:
-        out->minimum = load_half(bytes + 2);
-        nibbles(bytes + 8, out->weight);
-        fifth_bits(bytes + 4, out->weight);
-        break;
     case TENSOR_Q8_0:
-        memcpy(out->weight, bytes + 2, QUANT_BLOCK);
+    case TENSOR_IQ4_NL:
+    case TENSOR_MXFP4:
+        unpack_simple(type, bytes, out);
+        break;
+    case TENSOR_Q2_K:
+        unpack_q2_k(bytes, inner, out);
+        break;
+    case TENSOR_Q3_K:
+        unpack_q3_k(bytes, inner, out);
         break;
     case TENSOR_Q4_K:
     case TENSOR_Q5_K:
@@ -118,6 +240,18 @@ void quant_unpack(enum tensor_type type, const uint8_t *row, int32_t block, stru
         break;
     case TENSOR_Q6_K:
         unpack_q6_k(bytes, inner, out);
+        break;
+    case TENSOR_Q8_K:
+        unpack_q8_k(bytes, inner, out);
+        break;
+    case TENSOR_IQ4_XS:
+        unpack_iq4_xs(bytes, inner, out);
+        break;
+    case TENSOR_TQ1_0:
+        unpack_tq1_0(bytes, inner, out);
+        break;
+    case TENSOR_TQ2_0:
+        unpack_tq2_0(bytes, inner, out);
         break;
     case TENSOR_F32:
     case TENSOR_F16:
@@ -132,7 +266,7 @@ static void dequantise_block(const struct quant_block *block, bool minimum, floa
         float scale = block->scale * (float)block->part[k / QUANT_PART];
         out[k] = scale * (float)block->weight[k];
         if (minimum)
-            out[k] += block->minimum;
+            out[k] += block->minimum * (float)block->minimum_part[k / QUANT_PART];
     }
 }
 

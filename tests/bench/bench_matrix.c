@@ -4,7 +4,8 @@
  *
  * N = 1 is printed as GB/s of weights: many copies of the matrix in turn, so that they come from
  * memory as a model's do.  Larger N are printed as multiply-adds per cycle of the time stamp
- * counter and thread.  Every number is the median of REPEATS runs.
+ * counter and thread; a T marks weights stored by columns.  Every number is the median of REPEATS
+ * runs.
  */
 #include "base/clock.h"
 #include "base/tensor.h"
@@ -12,6 +13,7 @@
 #include "base/half.h"
 #include "math/matrix.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +34,16 @@ static uint64_t cycles(void)
 enum { REPEATS = 7, VECTORS_MAX = 512, SET_BYTES = 160 << 20 };
 
 static const enum tensor_type types[] = {
-    TENSOR_Q4_1, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q4_K,
-    TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_F32,  TENSOR_F16,  TENSOR_BF16,
+    TENSOR_Q4_1,  TENSOR_Q8_0,   TENSOR_Q4_0,   TENSOR_Q5_0,  TENSOR_Q5_1,
+    TENSOR_Q4_K,  TENSOR_Q5_K,   TENSOR_Q6_K,   TENSOR_Q2_K,  TENSOR_Q3_K,
+    TENSOR_Q8_K,  TENSOR_IQ4_NL, TENSOR_IQ4_XS, TENSOR_MXFP4, TENSOR_TQ1_0,
+    TENSOR_TQ2_0, TENSOR_F32,    TENSOR_F16,    TENSOR_BF16,
 };
 
 struct job {
     const struct kernels *kernels;
     struct matrix matrix;
+    size_t matrix_bytes;
     uint8_t *weights;
     size_t copies; /* of the matrix, to go through in each run */
     struct activations *activations;
@@ -52,7 +57,7 @@ static void compute(const struct team *team, void *argument)
     int begin, end;
     threads_share(team, matrix.rows, MATRIX_GRAIN, &begin, &end);
     for (size_t i = 0; i < job->copies; i++) {
-        matrix.data = job->weights + i * matrix.row_bytes * (size_t)matrix.rows;
+        matrix.data = job->weights + i * job->matrix_bytes;
         matrix_multiply(job->kernels, &matrix, job->activations, job->y, (size_t)matrix.rows, begin,
                         end);
     }
@@ -93,7 +98,7 @@ static void fill(uint8_t *bytes, size_t size)
 }
 
 static void bench_shape(struct job *job, struct threads *threads, enum tensor_type type,
-                        int32_t rows, int32_t columns)
+                        int32_t rows, int32_t columns, bool transposed)
 {
     static const int32_t counts[] = {1, 2, 4, 8, 32, 128, 512};
     const struct tensor_format *format = tensor_format(type);
@@ -104,9 +109,11 @@ static void bench_shape(struct job *job, struct threads *threads, enum tensor_ty
         return;
     for (size_t i = 0; i < sizeof x / sizeof *x; i++)
         x[i] = (float)(i * 7919 % 255) / 127.0f - 1.0f;
-    job->matrix = (struct matrix){type, job->weights, row_bytes, rows, columns};
+    size_t stored = transposed ? row_bytes / (size_t)columns * (size_t)rows : row_bytes;
+    job->matrix = (struct matrix){type, job->weights, stored, rows, columns, transposed};
+    job->matrix_bytes = bytes;
     for (int team = 1; team <= threads_count(threads); team++) {
-        printf("%-5s %4dx%-4d %d", format->name, rows, columns, team);
+        printf("%-6s %4dx%-4d%s %d", format->name, rows, columns, transposed ? "T" : "", team);
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
             double seconds, ticks, work = (double)rows * columns * counts[c];
             size_t copies = (size_t)(counts[c] < 8 ? SET_BYTES : SET_BYTES / counts[c]) / bytes;
@@ -146,9 +153,11 @@ int main(int argc, char **argv)
         if (argc > 1 && strcmp(argv[1], "all") != 0 &&
             strcmp(argv[1], tensor_format(types[t])->name) != 0)
             continue;
-        bench_shape(&job, threads, types[t], 576, 1536);
-        bench_shape(&job, threads, types[t], 1536, 576);
-        bench_shape(&job, threads, types[t], 2048, 2048);
+        bench_shape(&job, threads, types[t], 576, 1536, false);
+        bench_shape(&job, threads, types[t], 1536, 576, false);
+        bench_shape(&job, threads, types[t], 2048, 2048, false);
+        if (tensor_format(types[t])->block == 1)
+            bench_shape(&job, threads, types[t], 2304, 768, true);
     }
     activations_close(job.activations);
     threads_close(threads);

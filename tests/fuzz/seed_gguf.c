@@ -50,9 +50,12 @@ static void add_tensor(struct gguf_writer *writer, uint32_t type, const char *na
 
 int main(int count, char **arguments)
 {
-    static const uint32_t types[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_Q4_0, TENSOR_Q4_1,
-                                     TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_Q4_K,
-                                     TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_BF16};
+    static const uint32_t types[] = {
+        TENSOR_F32,    TENSOR_F16,   TENSOR_BF16,  TENSOR_Q4_0,  TENSOR_Q4_1,
+        TENSOR_Q5_0,   TENSOR_Q5_1,  TENSOR_Q8_0,  TENSOR_Q2_K,  TENSOR_Q3_K,
+        TENSOR_Q4_K,   TENSOR_Q5_K,  TENSOR_Q6_K,  TENSOR_Q8_K,  TENSOR_IQ4_NL,
+        TENSOR_IQ4_XS, TENSOR_TQ1_0, TENSOR_TQ2_0, TENSOR_MXFP4,
+    };
     if (count != 2) {
         fprintf(stderr, "usage: seed_gguf FOLDER\n");
         return 2;

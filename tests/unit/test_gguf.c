@@ -287,9 +287,12 @@ static void keeps_keys_in_file_order_and_finds_each(void **state)
 static void views_tensors_of_every_type(void **state)
 {
     (void)state;
-    static const uint32_t types[] = {TENSOR_F32,  TENSOR_F16,  TENSOR_Q4_0, TENSOR_Q4_1,
-                                     TENSOR_Q5_0, TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_Q4_K,
-                                     TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_BF16};
+    static const uint32_t types[] = {
+        TENSOR_F32,    TENSOR_F16,   TENSOR_BF16,  TENSOR_Q4_0,  TENSOR_Q4_1,
+        TENSOR_Q5_0,   TENSOR_Q5_1,  TENSOR_Q8_0,  TENSOR_Q2_K,  TENSOR_Q3_K,
+        TENSOR_Q4_K,   TENSOR_Q5_K,  TENSOR_Q6_K,  TENSOR_Q8_K,  TENSOR_IQ4_NL,
+        TENSOR_IQ4_XS, TENSOR_TQ1_0, TENSOR_TQ2_0, TENSOR_MXFP4,
+    };
     enum { COUNT = sizeof types / sizeof *types, WEIGHTS = 512 };
     const uint64_t shape[] = {WEIGHTS, 3};
     static uint8_t bytes[WEIGHTS * 3 * 4];

@@ -19,8 +19,10 @@
 enum { VECTORS_MAX = 40, ROWS_MAX = 50, COLUMNS_MAX = 2304, UNALIGNED = 2 };
 
 static const enum tensor_type types[] = {
-    TENSOR_F32,  TENSOR_F16,  TENSOR_BF16, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
-    TENSOR_Q5_1, TENSOR_Q8_0, TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K,
+    TENSOR_F32,    TENSOR_F16,   TENSOR_BF16,  TENSOR_Q4_0,  TENSOR_Q4_1,
+    TENSOR_Q5_0,   TENSOR_Q5_1,  TENSOR_Q8_0,  TENSOR_Q2_K,  TENSOR_Q3_K,
+    TENSOR_Q4_K,   TENSOR_Q5_K,  TENSOR_Q6_K,  TENSOR_Q8_K,  TENSOR_IQ4_NL,
+    TENSOR_IQ4_XS, TENSOR_TQ1_0, TENSOR_TQ2_0, TENSOR_MXFP4,
 };
 enum { TYPES = sizeof types / sizeof *types };
 
@@ -57,7 +59,18 @@ static struct weights weights_of_bytes(enum tensor_type type, int32_t rows, int3
     assert_non_null(bytes);
     for (size_t i = 0; i < size; i++)
         bytes[UNALIGNED + i] = (uint8_t)random_next(seed);
-    return (struct weights){{type, bytes + UNALIGNED, row_bytes, rows, columns}, bytes};
+    return (struct weights){{type, bytes + UNALIGNED, row_bytes, rows, columns, false}, bytes};
+}
+
+/* Where the scale of a block is; that of the minimum is the next half. */
+static size_t scale_at(enum tensor_type type)
+{
+    return type == TENSOR_Q2_K    ? 80
+           : type == TENSOR_Q3_K  ? 108
+           : type == TENSOR_Q6_K  ? 208
+           : type == TENSOR_TQ1_0 ? 52
+           : type == TENSOR_TQ2_0 ? 64
+                                  : 0;
 }
 
 /* Random weights with scales as a model has them. */
@@ -68,19 +81,19 @@ static struct weights weights_sane(enum tensor_type type, int32_t rows, int32_t 
     const struct tensor_format *format = tensor_format(type);
     size_t size = weights.matrix.row_bytes * (size_t)rows;
     for (size_t at = 0; at < size; at += format->block_bytes) {
-        uint8_t *block = weights.bytes + UNALIGNED + at;
+        uint8_t *block = weights.bytes + UNALIGNED + at, *scale = block + scale_at(type);
         float value = random_float(seed);
         uint32_t bits = float_bits(value);
-        if (type == TENSOR_F32)
+        if (type == TENSOR_F32 || type == TENSOR_Q8_K)
             memcpy(block, &value, sizeof value);
         else if (type == TENSOR_BF16)
             memcpy(block, (uint8_t *)&bits + 2, 2);
-        else if (type == TENSOR_Q6_K)
-            put_half(block + 208, value * 0.01f);
+        else if (type == TENSOR_MXFP4)
+            *block = (uint8_t)(120 + random_next(seed) % 8);
         else
-            put_half(block, value * (type == TENSOR_F16 ? 1.0f : 0.05f));
+            put_half(scale, value * (type == TENSOR_F16 ? 1.0f : 0.05f));
         if (quant_has_minimum(type))
-            put_half(block + 2, random_float(seed) * 0.05f);
+            put_half(scale + 2, random_float(seed) * 0.05f);
     }
     return weights;
 }
@@ -213,7 +226,7 @@ static void extreme_weights_do_not_overflow_the_integer_sums(void **state)
             struct weights weights = weights_sane(types[t], 8, 512, &seed);
             for (size_t i = 0; i < weights.matrix.row_bytes * 8; i++) {
                 size_t at = i % format->block_bytes;
-                bool scale = types[t] == TENSOR_Q6_K ? at >= 208 : at < 4;
+                bool scale = at - scale_at(types[t]) < 4; /* wraps below it */
                 if (quant_is_block_type(types[t]) && !scale)
                     weights.bytes[UNALIGNED + i] = fills[f];
             }
@@ -323,6 +336,97 @@ static void float_products_agree_with_openblas(void **state)
         free(x);
         free(weights.bytes);
     }
+}
+
+/* The same weights, stored by columns. */
+static struct weights transposed_copy(const struct weights *weights)
+{
+    const struct matrix *from = &weights->matrix;
+    size_t item = from->row_bytes / (size_t)from->columns, rows = (size_t)from->rows;
+    uint8_t *bytes = malloc(UNALIGNED + from->row_bytes * rows);
+    assert_non_null(bytes);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t k = 0; k < (size_t)from->columns; k++)
+            memcpy(bytes + UNALIGNED + (k * rows + r) * item,
+                   from->data + r * from->row_bytes + k * item, item);
+    return (struct weights){
+        {from->type, bytes + UNALIGNED, rows * item, from->rows, from->columns, true}, bytes};
+}
+
+static void expect_equal_transposed(const struct weights *plain, int32_t count, uint32_t *seed)
+{
+    static const char *const names[] = {"portable", "avx2"};
+    const struct matrix *matrix = &plain->matrix;
+    struct weights other = transposed_copy(plain);
+    size_t outputs = (size_t)matrix->rows * (size_t)count;
+    float *x = random_vectors(count, matrix->columns, seed);
+    float *expected = calloc(outputs, sizeof *expected), *y = calloc(outputs, sizeof *y);
+    assert_true(expected && y);
+    product("portable", matrix, x, count, matrix->rows, expected);
+    for (size_t i = 0; i < 4 && have(names[i / 2]); i++) {
+        memset(y, 0x55, outputs * sizeof *y);
+        product(names[i / 2], &other.matrix, x, count, i % 2 ? MATRIX_GRAIN : matrix->rows, y);
+        if (!same_bits(expected, y, outputs))
+            fail_msg("%s %s %dx%d, %d vectors", names[i / 2], tensor_format(matrix->type)->name,
+                     matrix->rows, matrix->columns, count);
+    }
+    free(x);
+    free(expected);
+    free(y);
+    free(other.bytes);
+}
+
+static void weights_stored_by_columns_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const int32_t rows[] = {1, 7, 16, 33, 1100}, columns[] = {1, 15, 16, 64, 81, 135};
+    static const int32_t counts[] = {1, 2, 3, 5, 8, 16, 17, 70};
+    uint32_t seed = 10;
+    for (size_t t = 0; t < 3; t++)
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+            for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+                struct weights sane = weights_sane(types[t], rows[r], columns[c], &seed);
+                struct weights any = weights_of_bytes(types[t], rows[r], columns[c], &seed);
+                for (size_t n = 0; n < sizeof counts / sizeof *counts; n++)
+                    expect_equal_transposed(&sane, counts[n], &seed);
+                expect_equal_transposed(&any, 3, &seed);
+                free(sane.bytes);
+                free(any.bytes);
+            }
+}
+
+static void a_row_of_weights_stored_by_columns_is_gathered(void **state)
+{
+    (void)state;
+    uint32_t seed = 11;
+    for (size_t t = 0; t < 3; t++) {
+        struct weights plain = weights_sane(types[t], 9, 21, &seed);
+        struct weights other = transposed_copy(&plain);
+        for (int32_t r = 0; r < 9; r++) {
+            float expected[21], row[21];
+            matrix_row(&plain.matrix, r, expected);
+            matrix_row(&other.matrix, r, row);
+            assert_memory_equal(row, expected, sizeof row);
+        }
+        free(plain.bytes);
+        free(other.bytes);
+    }
+}
+
+static void a_transposed_view_has_the_same_shape(void **state)
+{
+    (void)state;
+    struct error error;
+    struct matrix matrix;
+    uint8_t data[5 * 3 * 2];
+    struct tensor tensor = {"w", TENSOR_F16, 2, {5, 3, 1, 1}, data, sizeof data, true};
+    assert_int_equal(matrix_view(&tensor, 3, 5, &matrix, &error), 0);
+    assert_true(matrix.transposed && matrix.row_bytes == 6 && matrix.rows == 3);
+    tensor.bytes--;
+    assert_int_equal(matrix_view(&tensor, 3, 5, &matrix, &error), -ENOEXEC);
+    struct tensor blocks = {"b", TENSOR_Q8_0, 2, {32, 1, 1, 1}, data, 34, true};
+    assert_int_equal(matrix_view(&blocks, 1, 32, &matrix, &error), -ENOEXEC);
+    assert_non_null(strstr(error.text, "tensor b has the type Q8_0"));
 }
 
 static void a_vector_with_nan_or_infinity_gives_nan_and_zero_gives_zero(void **state)
@@ -446,6 +550,9 @@ int main(void)
         cmocka_unit_test(ranges_of_rows_give_the_bits_of_the_whole),
         cmocka_unit_test(products_agree_with_double_arithmetic),
         cmocka_unit_test(float_products_agree_with_openblas),
+        cmocka_unit_test(weights_stored_by_columns_give_the_same_bits),
+        cmocka_unit_test(a_row_of_weights_stored_by_columns_is_gathered),
+        cmocka_unit_test(a_transposed_view_has_the_same_shape),
         cmocka_unit_test(a_vector_with_nan_or_infinity_gives_nan_and_zero_gives_zero),
         cmocka_unit_test(a_view_refuses_another_shape_and_too_few_bytes),
         cmocka_unit_test(parts_of_stacks_and_of_batches_give_the_bits_of_the_whole),

@@ -15,7 +15,7 @@
 #define SOURCE_ROOT "."
 #endif
 
-enum { LINE_BYTES = 8192, CASES = 33, WEIGHTS_MAX = 512 };
+enum { LINE_BYTES = 8192, CASES = 57, HASHES = 19, WEIGHTS_MAX = 512 };
 
 static size_t bytes_of_hex(const char *hex, uint8_t *out)
 {
@@ -36,15 +36,50 @@ static const struct tensor_format *format_named(const char *name)
     return NULL;
 }
 
+/* A line of blocks and their values. */
+static void check_values(const struct tensor_format *format, const char *from, const char *to)
+{
+    uint8_t blocks[1024], expected[WEIGHTS_MAX * 4];
+    float values[WEIGHTS_MAX];
+    size_t count = bytes_of_hex(from, blocks) / format->block_bytes * format->block;
+    assert_int_equal(bytes_of_hex(to, expected), count * sizeof *values);
+    quant_dequantise(format->type, blocks, (int32_t)count, values);
+    assert_memory_equal(values, expected, count * sizeof *values);
+}
+
+static uint32_t crc_32(uint32_t crc, uint32_t word)
+{
+    crc ^= word;
+    for (int i = 0; i < 32; i++)
+        crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    return crc;
+}
+
+/* The CRC of the values of `count` blocks of pseudo-random bytes: as in make_quant_golden.py. */
+static uint32_t crc_of_random_blocks(const struct tensor_format *format, unsigned long count)
+{
+    uint32_t state = 1, crc = 0xffffffff;
+    for (unsigned long i = 0; i < count; i++) {
+        uint8_t block[512];
+        float values[256];
+        for (uint32_t at = 0; at < format->block_bytes; at++) {
+            state = state * 1664525u + 1013904223u;
+            block[at] = (uint8_t)(state >> 24);
+        }
+        quant_dequantise(format->type, block, (int32_t)format->block, values);
+        for (uint32_t k = 0; k < format->block; k++)
+            crc = crc_32(crc, isnan(values[k]) ? 0x7fc00000 : float_bits(values[k]));
+    }
+    return ~crc;
+}
+
 static void every_type_dequantises_to_the_reference_s_bits(void **state)
 {
     (void)state;
     FILE *file = fopen(SOURCE_ROOT "/tests/golden/quants.txt", "r");
     assert_non_null(file);
     static char line[LINE_BYTES];
-    uint8_t blocks[1024], expected[WEIGHTS_MAX * 4];
-    float values[WEIGHTS_MAX];
-    int cases = 0;
+    int cases = 0, hashes = 0;
     while (fgets(line, sizeof line, file)) {
         char *rest = line, *name = strtok_r(rest, " \n", &rest);
         char *from = strtok_r(rest, " \n", &rest), *to = strtok_r(rest, " \n", &rest);
@@ -53,14 +88,19 @@ static void every_type_dequantises_to_the_reference_s_bits(void **state)
             fail_msg("unknown type %s", name);
             break;
         }
-        size_t count = bytes_of_hex(from, blocks) / format->block_bytes * format->block;
-        assert_int_equal(bytes_of_hex(to, expected), count * sizeof *values);
-        quant_dequantise(format->type, blocks, (int32_t)count, values);
-        assert_memory_equal(values, expected, count * sizeof *values);
-        cases++;
+        if (strcmp(from, "crc") == 0) {
+            uint32_t crc = crc_of_random_blocks(format, strtoul(to, NULL, 10));
+            if (crc != strtoul(strtok_r(rest, " \n", &rest), NULL, 16))
+                fail_msg("%s: random blocks have the CRC %08x", name, crc);
+            hashes++;
+        } else {
+            check_values(format, from, to);
+            cases++;
+        }
     }
     fclose(file);
     assert_int_equal(cases, CASES);
+    assert_int_equal(hashes, HASHES);
 }
 
 static void every_half_survives_the_way_to_float_and_back(void **state)
