@@ -31,7 +31,7 @@ struct bench {
 };
 
 struct figures {
-    double load_ms, prefill, decode, read_gb_per_s, fraction;
+    double load_ms, tokenizer_ms, prefill, decode, read_gb_per_s, fraction;
     double batches[BATCHES_MAX];
 };
 
@@ -153,7 +153,7 @@ static int make_prompt(const struct bench *bench, int32_t tokens, struct buffer 
 
 static int measure_load(struct bench *bench, struct figures *figures)
 {
-    double times[RUNS_MAX];
+    double times[RUNS_MAX], tokenizer_times[RUNS_MAX];
     for (int32_t i = 0; i < bench->runs; i++) {
         if (bench->engine)
             engine_close(bench->engine);
@@ -162,8 +162,10 @@ static int measure_load(struct bench *bench, struct figures *figures)
             return status;
         const struct engine_loading *loading = engine_loading(bench->engine);
         times[i] = clock_ms(loading->ready_us - loading->started_us);
+        tokenizer_times[i] = clock_ms(loading->ready_us - loading->configured_us);
     }
     figures->load_ms = median(times, bench->runs);
+    figures->tokenizer_ms = median(tokenizer_times, bench->runs);
     return 0;
 }
 
@@ -291,11 +293,12 @@ static void print_json(const struct bench *bench, const struct figures *figures)
     for (int32_t i = 0; i < bench->batch_count; i++)
         json_array_append_new(batches, json_pack("{s:i,s:f}", "sequences", bench->batches[i],
                                                  "tokens_per_s", figures->batches[i]));
-    json_t *object = json_pack(
-        "{s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load_ms, "prefill_tokens_per_s",
-        figures->prefill, "decode_tokens_per_s", figures->decode, "batch", batches, "read_gb_per_s",
-        figures->read_gb_per_s, "decode_bandwidth_fraction", figures->fraction, "kernels",
-        engine_kernels(bench->engine), "threads", bench->options.threads);
+    json_t *object =
+        json_pack("{s:f,s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load_ms,
+                  "tokenizer_ms", figures->tokenizer_ms, "prefill_tokens_per_s", figures->prefill,
+                  "decode_tokens_per_s", figures->decode, "batch", batches, "read_gb_per_s",
+                  figures->read_gb_per_s, "decode_bandwidth_fraction", figures->fraction, "kernels",
+                  engine_kernels(bench->engine), "threads", bench->options.threads);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(object);
@@ -305,6 +308,7 @@ static void print_table(const struct bench *bench, const struct figures *figures
 {
     printf("kernels   %s, %d threads\n", engine_kernels(bench->engine), bench->options.threads);
     printf("load      %10.1f ms\n", figures->load_ms);
+    printf("tokenizer %10.1f ms of it\n", figures->tokenizer_ms);
     printf("prefill   %10.1f tokens/s\n", figures->prefill);
     printf("decode    %10.1f tokens/s\n", figures->decode);
     for (int32_t i = 0; i < bench->batch_count; i++)

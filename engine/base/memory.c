@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { CACHE_LINE_BYTES = 64, BUFFER_BYTES_MIN = 64 };
+enum { CACHE_LINE_BYTES = 64, HUGE_PAGE_BYTES = 2 << 20, BUFFER_BYTES_MIN = 64 };
 
 void *memory_try(size_t count, size_t size)
 {
@@ -21,6 +22,22 @@ void *memory_try_aligned(size_t count, size_t size)
         return NULL;
     bytes = (bytes + CACHE_LINE_BYTES) / CACHE_LINE_BYTES * CACHE_LINE_BYTES; /* never 0 */
     return aligned_alloc(CACHE_LINE_BYTES, bytes);
+}
+
+void *memory_try_huge(size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - HUGE_PAGE_BYTES)
+        return NULL;
+    if (bytes < HUGE_PAGE_BYTES)
+        return memory_try(count, size);
+    bytes = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    void *memory = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+    if (memory) {
+        madvise(memory, bytes, MADV_HUGEPAGE); /* where it cannot, it is slower */
+        memset(memory, 0, bytes);
+    }
+    return memory;
 }
 
 int memory_grow(void **items, size_t *capacity, size_t needed, size_t size, size_t limit)

@@ -17,6 +17,11 @@ void *memory_try(size_t count, size_t size);
 /* The same, not zeroed by hand and aligned to 64 bytes (a cache line, a zmm).  free() it. */
 void *memory_try_aligned(size_t count, size_t size);
 
+/* Zeroed too, and a large one in huge pages where the kernel has them: for tables that are filled
+ * in no order, where half of the time would go into page faults and address translation.  free()
+ * it. */
+void *memory_try_huge(size_t count, size_t size);
+
 /* Grow array *items of `size`-byte elements so that *capacity >= needed: at least doubled, never
  * past `limit` elements.  Returns 0, -ENOMEM, or -EMSGSIZE when needed > limit. */
 int memory_grow(void **items, size_t *capacity, size_t needed, size_t size, size_t limit);

@@ -10,22 +10,31 @@
 #include "text/bpe.h"
 
 #include "text/bytelevel.h"
-#include "text/mergetable.h"
+#include "text/index.h"
+#include "text/pretokenizer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     SHORT_BYTES = 64,
+    CHARACTER_BYTES_MAX = 4,
     WHOLE_TEXT_BYTES_MAX = 512, /* longer tokens are always merged; none is known past 256 */
     NO_SYMBOL = -1,
 };
 
 struct bpe {
-    struct mergetable *merges;
-    struct wordtable *words; /* NULL unless whole pieces are looked up */
-    int32_t byte_ids[256];   /* VOCABULARY_NONE for a byte without a token */
+    const struct pretokenizer_rule *rule;
+    struct index *index;    /* that the tables lie in, or NULL */
+    struct wordtable words; /* empty unless pieces or characters are looked up */
+    struct mergetable merges;
+    int32_t byte_ids[256]; /* VOCABULARY_NONE for a byte without a token */
 };
+
+/* The id of a symbol is negative where there is no token: VOCABULARY_NONE, or for a character
+ * NO_TOKEN minus the place of its first byte in the piece. */
+enum { NO_TOKEN = -2 };
 
 struct bpe_symbol {
     int32_t id;
@@ -41,33 +50,49 @@ struct long_piece {
     size_t heap_count;
 };
 
+static bool looks_up_words(const struct pretokenizer_rule *rule)
+{
+    return rule->ignores_merges || rule->characters;
+}
+
 static void fill_byte_ids(struct bpe *bpe, const struct wordtable *words)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
-        char character[BYTELEVEL_CHARACTER_BYTES_MAX];
-        size_t length = bytelevel_encode((unsigned char)byte, character);
-        bpe->byte_ids[byte] = wordtable_find(words, (struct text){character, length});
+        char name[8];
+        size_t length = bpe->rule->characters
+                            ? (size_t)snprintf(name, sizeof name, "<0x%02X>", byte)
+                            : bytelevel_encode((unsigned char)byte, name);
+        bpe->byte_ids[byte] = wordtable_find(words, (struct text){name, length});
     }
 }
 
-int bpe_open(const struct vocabulary *vocabulary, bool ignores_merges, struct bpe **out,
-             struct error *error)
+static int build(struct bpe *bpe, const struct vocabulary *vocabulary, struct error *error)
+{
+    if (wordtable_open(vocabulary, &bpe->words))
+        return error_set(error, ENOMEM, "no memory for %d tokens", vocabulary->token_count);
+    fill_byte_ids(bpe, &bpe->words);
+    int status = mergetable_open(vocabulary, &bpe->words, &bpe->merges, error);
+    if (!status && !looks_up_words(bpe->rule)) /* only building the merges needed it */
+        wordtable_close(&bpe->words);
+    return status;
+}
+
+int bpe_open(const struct vocabulary *vocabulary, struct bpe **out, struct error *error)
 {
     struct bpe *bpe = memory_try(1, sizeof *bpe);
     *out = NULL;
-    if (!bpe || wordtable_open(vocabulary, &bpe->words)) {
-        free(bpe);
-        return error_set(error, ENOMEM, "no memory for %d tokens", vocabulary->token_count);
-    }
-    fill_byte_ids(bpe, bpe->words);
-    int status = mergetable_open(vocabulary, bpe->words, &bpe->merges, error);
-    if (!ignores_merges) { /* only building the merges needed it */
-        wordtable_close(bpe->words);
-        bpe->words = NULL;
-    }
-    if (status) {
-        bpe_close(bpe);
-        return status;
+    if (!bpe)
+        return error_set(error, ENOMEM, "no memory for the merges");
+    bpe->rule = vocabulary->rule;
+    struct index_tables tables = {&bpe->words, &bpe->merges, bpe->byte_ids};
+    bpe->index = index_open(vocabulary, &tables);
+    if (!bpe->index) {
+        int status = build(bpe, vocabulary, error);
+        if (status) {
+            bpe_close(bpe);
+            return status;
+        }
+        index_save(vocabulary, &tables);
     }
     *out = bpe;
     return 0;
@@ -77,8 +102,9 @@ void bpe_close(struct bpe *bpe)
 {
     if (!bpe)
         return;
-    mergetable_close(bpe->merges);
-    wordtable_close(bpe->words);
+    mergetable_close(&bpe->merges);
+    wordtable_close(&bpe->words);
+    index_close(bpe->index);
     free(bpe);
 }
 
@@ -89,9 +115,45 @@ void bpe_scratch_free(struct bpe_scratch *scratch)
     *scratch = (struct bpe_scratch){0};
 }
 
-static int append(struct tokens *out, int32_t id)
+/* How many bytes the symbol has that starts at `at`. */
+static size_t symbol_bytes(const struct bpe *bpe, struct text piece, size_t at)
 {
-    return id == VOCABULARY_NONE ? 0 : tokens_append(out, id);
+    size_t end = at + 1;
+    while (bpe->rule->characters && end < piece.length && end - at < CHARACTER_BYTES_MAX &&
+           ((unsigned char)piece.bytes[end] & 0xC0) == 0x80)
+        end++;
+    return end - at;
+}
+
+static int32_t symbol_id(const struct bpe *bpe, struct text piece, size_t at, size_t length)
+{
+    if (!bpe->rule->characters)
+        return bpe->byte_ids[(unsigned char)piece.bytes[at]];
+    int32_t id = wordtable_find(&bpe->words, (struct text){piece.bytes + at, length});
+    return id == VOCABULARY_NONE ? NO_TOKEN - (int32_t)at : id;
+}
+
+static int append(const struct bpe *bpe, struct text piece, int32_t id, struct tokens *out)
+{
+    if (id >= 0)
+        return tokens_append(out, id);
+    if (id == VOCABULARY_NONE)
+        return 0;
+    size_t at = (size_t)(NO_TOKEN - id), end = at + symbol_bytes(bpe, piece, at);
+    int status = 0;
+    for (; at < end && !status; at++) {
+        int32_t byte_id = bpe->byte_ids[(unsigned char)piece.bytes[at]];
+        status = byte_id == VOCABULARY_NONE ? 0 : tokens_append(out, byte_id);
+    }
+    return status;
+}
+
+static bool is_newlines(struct text piece)
+{
+    size_t at = 0;
+    while (at < piece.length && piece.bytes[at] == '\n')
+        at++;
+    return at == piece.length;
 }
 
 /* The token that is the piece as a whole, or VOCABULARY_NONE. */
@@ -99,41 +161,47 @@ static int32_t find_whole(const struct bpe *bpe, struct text piece)
 {
     char text[WHOLE_TEXT_BYTES_MAX];
     size_t length = 0;
-    if (!bpe->words || piece.length > WHOLE_TEXT_BYTES_MAX / BYTELEVEL_CHARACTER_BYTES_MAX)
+    if (!bpe->rule->ignores_merges && !(bpe->rule->whole_lines && is_newlines(piece)))
         return VOCABULARY_NONE;
+    if (piece.length > sizeof text / BYTELEVEL_CHARACTER_BYTES_MAX)
+        return VOCABULARY_NONE;
+    if (bpe->rule->characters)
+        return wordtable_find(&bpe->words, piece);
     for (size_t i = 0; i < piece.length; i++)
         length += bytelevel_encode((unsigned char)piece.bytes[i], text + length);
-    return wordtable_find(bpe->words, (struct text){text, length});
+    return wordtable_find(&bpe->words, (struct text){text, length});
 }
 
 static int encode_short(const struct bpe *bpe, struct text piece, struct tokens *out)
 {
     int32_t ids[SHORT_BYTES];
-    struct merge merges[SHORT_BYTES]; /* merges[i] joins ids[i] and ids[i + 1] */
-    size_t count = piece.length;
-    for (size_t i = 0; i < count; i++)
-        ids[i] = bpe->byte_ids[(unsigned char)piece.bytes[i]];
+    int32_t ranks[SHORT_BYTES]; /* ranks[i] is that of joining ids[i] and ids[i + 1] */
+    size_t count = 0;
+    for (size_t at = 0, length; at < piece.length; at += length) {
+        length = symbol_bytes(bpe, piece, at);
+        ids[count++] = symbol_id(bpe, piece, at, length);
+    }
     for (size_t i = 0; i + 1 < count; i++)
-        merges[i] = mergetable_find(bpe->merges, ids[i], ids[i + 1]);
+        ranks[i] = mergetable_rank(&bpe->merges, ids[i], ids[i + 1]);
     while (count > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < count; i++)
-            if (merges[i].rank < merges[best].rank)
+            if (ranks[i] < ranks[best])
                 best = i;
-        if (merges[best].rank == MERGE_NEVER)
+        if (ranks[best] == MERGE_NEVER)
             break;
-        ids[best] = merges[best].whole;
+        ids[best] = mergetable_whole(&bpe->merges, ranks[best]);
         count--;
         memmove(ids + best + 1, ids + best + 2, (count - best - 1) * sizeof *ids);
-        memmove(merges + best, merges + best + 1, (count - best - 1) * sizeof *merges);
+        memmove(ranks + best, ranks + best + 1, (count - best - 1) * sizeof *ranks);
         if (best > 0)
-            merges[best - 1] = mergetable_find(bpe->merges, ids[best - 1], ids[best]);
+            ranks[best - 1] = mergetable_rank(&bpe->merges, ids[best - 1], ids[best]);
         if (best + 1 < count)
-            merges[best] = mergetable_find(bpe->merges, ids[best], ids[best + 1]);
+            ranks[best] = mergetable_rank(&bpe->merges, ids[best], ids[best + 1]);
     }
     int status = 0;
     for (size_t i = 0; i < count && !status; i++)
-        status = append(out, ids[i]);
+        status = append(bpe, piece, ids[i], out);
     return status;
 }
 
@@ -172,7 +240,7 @@ static void offer(struct long_piece *piece, int32_t left)
     if (symbol->next == NO_SYMBOL)
         return;
     int32_t right_id = piece->symbols[symbol->next].id;
-    symbol->rank = mergetable_find(piece->merges, symbol->id, right_id).rank;
+    symbol->rank = mergetable_rank(piece->merges, symbol->id, right_id);
     if (symbol->rank != MERGE_NEVER)
         heap_push(piece, (uint64_t)symbol->rank << 32 | (uint32_t)left);
 }
@@ -181,7 +249,7 @@ static void merge_right(struct long_piece *piece, int32_t left)
 {
     struct bpe_symbol *symbol = &piece->symbols[left];
     struct bpe_symbol *right = &piece->symbols[symbol->next];
-    symbol->id = mergetable_find(piece->merges, symbol->id, right->id).whole;
+    symbol->id = mergetable_whole(piece->merges, symbol->rank);
     symbol->next = right->next;
     right->rank = MERGE_NEVER; /* what the heap still has of it is void */
     if (symbol->next != NO_SYMBOL)
@@ -208,12 +276,15 @@ static int encode_long(const struct bpe *bpe, struct text text, struct bpe_scrat
     int status = reserve(scratch, text.length);
     if (status)
         return status;
-    struct long_piece piece = {bpe->merges, scratch->symbols, scratch->heap, 0};
-    int32_t last = (int32_t)text.length - 1;
-    for (int32_t i = 0; i <= last; i++)
-        piece.symbols[i] = (struct bpe_symbol){bpe->byte_ids[(unsigned char)text.bytes[i]],
-                                               MERGE_NEVER, i - 1, i < last ? i + 1 : NO_SYMBOL};
-    for (int32_t i = 0; i < last; i++)
+    struct long_piece piece = {&bpe->merges, scratch->symbols, scratch->heap, 0};
+    int32_t count = 0;
+    for (size_t at = 0, length; at < text.length; at += length, count++) {
+        length = symbol_bytes(bpe, text, at);
+        piece.symbols[count] = (struct bpe_symbol){symbol_id(bpe, text, at, length), MERGE_NEVER,
+                                                   count - 1, count + 1};
+    }
+    piece.symbols[count - 1].next = NO_SYMBOL;
+    for (int32_t i = 0; i < count - 1; i++)
         offer(&piece, i);
     while (piece.heap_count) {
         uint64_t item = heap_pop(&piece);
@@ -222,8 +293,20 @@ static int encode_long(const struct bpe *bpe, struct text text, struct bpe_scrat
             merge_right(&piece, left);
     }
     for (int32_t i = 0; i != NO_SYMBOL && !status; i = piece.symbols[i].next)
-        status = append(out, piece.symbols[i].id);
+        status = append(bpe, text, piece.symbols[i].id, out);
     return status;
+}
+
+/* Of a piece that is too long, what is merged at once: whole symbols. */
+static size_t cut_length(const struct bpe *bpe, struct text piece)
+{
+    size_t length = BPE_PIECE_BYTES_MAX;
+    if (piece.length <= length)
+        return piece.length;
+    while (bpe->rule->characters && length > BPE_PIECE_BYTES_MAX - CHARACTER_BYTES_MAX &&
+           ((unsigned char)piece.bytes[length] & 0xC0) == 0x80)
+        length--;
+    return length;
 }
 
 int bpe_encode(const struct bpe *bpe, struct text piece, struct bpe_scratch *scratch,
@@ -235,10 +318,10 @@ int bpe_encode(const struct bpe *bpe, struct text piece, struct bpe_scratch *scr
     if (piece.length <= SHORT_BYTES)
         return encode_short(bpe, piece, out);
     int status = 0;
-    for (size_t at = 0; at < piece.length && !status; at += BPE_PIECE_BYTES_MAX) {
-        size_t left = piece.length - at;
-        size_t length = left < BPE_PIECE_BYTES_MAX ? left : BPE_PIECE_BYTES_MAX;
-        status = encode_long(bpe, (struct text){piece.bytes + at, length}, scratch, out);
+    while (piece.length && !status) {
+        size_t length = cut_length(bpe, piece);
+        status = encode_long(bpe, (struct text){piece.bytes, length}, scratch, out);
+        piece = (struct text){piece.bytes + length, piece.length - length};
     }
     return status;
 }

@@ -1,13 +1,14 @@
 /* bpe.h - byte-pair merging of one piece of text into token ids.
  *
- * A piece starts as one token per byte; then, again and again, the neighbours whose merge has the
- * lowest rank (leftmost of equals) become one token.
+ * A piece starts as one token per byte, or per character where the rule says so; then, again and
+ * again, the neighbours whose merge has the lowest rank (leftmost of equals) become one token.
  *
  * Owns:     its tables; they view the vocabulary's strings.
  * Promise:  n log n in the piece.  CONTROL and UNKNOWN tokens are never produced.
  * Threads:  read-only after opening, any thread; each caller brings a scratch of its own.
  * Limits:   a piece longer than BPE_PIECE_BYTES_MAX is cut there, which bounds the scratch to
- *           32 bytes for each of its bytes.  A byte that has no token is dropped.
+ *           32 bytes for each of its bytes.  A character that has no token is its bytes; a byte
+ * that has none is dropped.
  */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
@@ -20,10 +21,9 @@ enum { BPE_PIECE_BYTES_MAX = 1 << 20 };
 
 struct bpe;
 
-/* With `ignores_merges` a piece that is a token as a whole is taken without merging.  Returns 0,
- * -ENOMEM, or -ENOEXEC for a merge that is not two strings. */
-int bpe_open(const struct vocabulary *vocabulary, bool ignores_merges, struct bpe **out,
-             struct error *error);
+/* By the vocabulary's rule.  Returns 0, -ENOMEM, or -ENOEXEC for a merge that is not two strings.
+ */
+int bpe_open(const struct vocabulary *vocabulary, struct bpe **out, struct error *error);
 void bpe_close(struct bpe *bpe);
 
 /* Memory for long pieces, kept from piece to piece; start from a zeroed struct. */

@@ -18,7 +18,7 @@ enum { NO_SYMBOL = -1, HEAP_MAX = 2 * WORDS_PIECE_BYTES_MAX };
 
 struct spm {
     const struct vocabulary *vocabulary;
-    struct wordtable *words;
+    struct wordtable words;
     int32_t byte_ids[256]; /* the unknown token for a byte without one */
     bool separate;         /* words_are_separate() */
 };
@@ -46,7 +46,7 @@ static void fill_byte_ids(struct spm *spm)
     const struct vocabulary *vocabulary = spm->vocabulary;
     for (int byte = 0; byte < 256; byte++) {
         char character = (char)byte;
-        int32_t id = wordtable_find(spm->words, (struct text){&character, 1});
+        int32_t id = wordtable_find(&spm->words, (struct text){&character, 1});
         spm->byte_ids[byte] = id == VOCABULARY_NONE ? vocabulary->unknown : id;
     }
     for (int32_t id = 0; id < vocabulary->token_count; id++) {
@@ -75,7 +75,7 @@ void spm_close(struct spm *spm)
 {
     if (!spm)
         return;
-    wordtable_close(spm->words);
+    wordtable_close(&spm->words);
     free(spm);
 }
 
@@ -92,7 +92,7 @@ static int32_t find(const struct spm *spm, struct text string)
 {
     if (string.length > SPM_TOKEN_BYTES_MAX)
         return VOCABULARY_NONE;
-    int32_t id = wordtable_find(spm->words, string);
+    int32_t id = wordtable_find(&spm->words, string);
     return id != VOCABULARY_NONE && spm->vocabulary->kinds[id] == TOKEN_BYTE ? VOCABULARY_NONE : id;
 }
 

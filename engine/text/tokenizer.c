@@ -89,7 +89,7 @@ static int open_model(struct tokenizer *tokenizer, struct error *error)
     const struct vocabulary *vocabulary = tokenizer->vocabulary;
     switch (vocabulary->model) {
     case VOCABULARY_BPE:
-        return bpe_open(vocabulary, vocabulary->rule->ignores_merges, &tokenizer->bpe, error);
+        return bpe_open(vocabulary, &tokenizer->bpe, error);
     case VOCABULARY_SPM:
         if (spm_open(vocabulary, &tokenizer->spm))
             return error_set(error, ENOMEM, "no memory for %d tokens", vocabulary->token_count);

@@ -62,7 +62,7 @@ static int read_strings(const struct gguf_value *value, struct text **out, int32
     if (value->count > (uint64_t)count_max)
         return error_set(error, ENOEXEC, "%.*s has %llu items, more than %d",
                          TEXT_ARGUMENTS(value->key), (unsigned long long)value->count, count_max);
-    struct text *strings = memory_try(value->count, sizeof *strings);
+    struct text *strings = memory_try_huge(value->count, sizeof *strings);
     if (!strings)
         return error_set(error, ENOMEM, "no memory for %.*s", TEXT_ARGUMENTS(value->key));
     const uint8_t *at = value->data;
