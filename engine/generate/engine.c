@@ -6,6 +6,8 @@
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
+#include "load/folder.h"
+#include "text/hf_folder.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,9 +94,9 @@ static int configure(struct engine *engine, const struct engine_options *options
     return status;
 }
 
-int engine_open_text(struct engine *engine, struct error *error)
+int engine_open_text(struct engine *engine, const char *path, struct error *error)
 {
-    int status = vocabulary_from_gguf(engine->gguf, &engine->vocabulary, error);
+    int status = hf_folder_vocabulary(path, engine->gguf, &engine->vocabulary, error);
     if (!status)
         status = tokenizer_open(&engine->vocabulary, &engine->tokenizer, error);
     if (status)
@@ -126,7 +128,7 @@ static int open_all(struct engine *engine, const char *path, const struct engine
     if (!status)
         status = configure(engine, &settled, error);
     if (!status)
-        status = engine_open_text(engine, error);
+        status = engine_open_text(engine, path, error);
     engine->loading.ready_us = clock_now_us();
     return status;
 }
@@ -166,9 +168,10 @@ int engine_open_tokenizer(const char *path, struct engine **out, struct error *e
     struct engine *engine = new_engine(error);
     if (!engine)
         return -ENOMEM;
-    int status = gguf_open(path, &engine->gguf, error);
+    int status =
+        folder_is(path) ? 0 : gguf_open(path, &engine->gguf, error); /* no weights needed */
     if (!status)
-        status = engine_open_text(engine, error);
+        status = engine_open_text(engine, path, error);
     return close_unless(status, engine, out);
 }
 

@@ -64,8 +64,8 @@ int engine_prepare_choice(struct engine *engine, const struct engine_request *re
 int32_t engine_choose(struct engine *engine, struct sequence *sequence, float *logits,
                       struct logprobs *logprobs);
 
-/* Vocabulary, tokenizer and chat format of a file.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
+/* Vocabulary, tokenizer and chat format of the model at `path`.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
  * is in *engine and is closed with it. */
-int engine_open_text(struct engine *engine, struct error *error);
+int engine_open_text(struct engine *engine, const char *path, struct error *error);
 
 #endif

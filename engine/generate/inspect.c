@@ -195,7 +195,7 @@ int engine_inspect(const char *path, struct engine_plan *plan, char **json, stru
     if (!status)
         status = engine_settle_options(&defaults, &engine->model.config, &settled, error);
     if (!status)
-        status = engine_open_text(engine, error);
+        status = engine_open_text(engine, path, error);
     if (!status) {
         engine->plan = engine_make_plan(engine->gguf, &engine->model.config, &settled);
         *plan = engine->plan;

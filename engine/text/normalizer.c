@@ -25,7 +25,9 @@ int normalizer_check(const struct normalizer_step *steps, size_t count, struct e
         return error_set(error, ENOEXEC, "a normalizer of %zu steps, at most %d", count,
                          NORMALIZER_STEPS_MAX);
     for (size_t i = 0; i < count; i++) {
-        if (steps[i].kind == NORMALIZE_REPLACE && steps[i].from.length == 0)
+        bool replaces =
+            steps[i].kind == NORMALIZE_REPLACE || steps[i].kind == NORMALIZE_REPLACE_RUNS;
+        if (replaces && steps[i].from.length == 0)
             return error_set(error, ENOEXEC, "a normalizer that replaces the empty text");
         int status = steps[i].kind == NORMALIZE_CHARSMAP ? charsmap_check(steps[i].from, error) : 0;
         if (status)
@@ -194,7 +196,23 @@ static int collapse_spaces(struct text text, struct buffer *out)
     return status;
 }
 
-static int replace(struct text text, struct text from, struct text to, struct buffer *out)
+static bool starts_with(struct text text, struct text start)
+{
+    return text.length >= start.length && memcmp(text.bytes, start.bytes, start.length) == 0;
+}
+
+/* How many bytes at the start of `text`, which begins with `from`, are nothing but `from`. */
+static size_t run_length(struct text text, struct text from)
+{
+    size_t length = 0;
+    while (starts_with((struct text){text.bytes + length, text.length - length}, from))
+        length += from.length;
+    return length;
+}
+
+/* Each `from`, or each run of two or more, becomes `to`. */
+static int replace(struct text text, struct text from, struct text to, bool runs,
+                   struct buffer *out)
 {
     int status = 0;
     size_t at = 0;
@@ -206,9 +224,11 @@ static int replace(struct text text, struct text from, struct text to, struct bu
         status = buffer_append(out, text.bytes + at, end - at);
         if (!found)
             break;
+        size_t length =
+            runs ? run_length((struct text){found, text.length - end}, from) : from.length;
         if (!status)
-            status = buffer_append_text(out, to);
-        at = end + from.length;
+            status = buffer_append_text(out, runs && length == from.length ? from : to);
+        at = end + length;
     }
     return status;
 }
@@ -259,8 +279,14 @@ static int apply(const struct normalizer_step *step, struct text text, struct bu
         int status = text.length ? buffer_append_text(out, step->to) : 0;
         return status ? status : buffer_append_text(out, text);
     }
+    case NORMALIZE_PREPEND_ONCE: {
+        bool prepends = text.length && !starts_with(text, step->to);
+        int status = prepends ? buffer_append_text(out, step->to) : 0;
+        return status ? status : buffer_append_text(out, text);
+    }
     case NORMALIZE_REPLACE:
-        return replace(text, step->from, step->to, out);
+    case NORMALIZE_REPLACE_RUNS:
+        return replace(text, step->from, step->to, step->kind == NORMALIZE_REPLACE_RUNS, out);
     case NORMALIZE_CHARSMAP:
         return map_by_charsmap(text, step->from, out);
     }

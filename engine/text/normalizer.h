@@ -42,7 +42,9 @@ enum normalizer_kind {
     NORMALIZE_STRIP_RIGHT,   /* and at the end */
     NORMALIZE_COLLAPSE_SPACES, /* runs of " " become one; none at the start and the end */
     NORMALIZE_PREPEND,         /* `to` before a text that is not empty */
+    NORMALIZE_PREPEND_ONCE,    /* the same, unless the text begins with `to` */
     NORMALIZE_REPLACE,         /* each `from` becomes `to` */
+    NORMALIZE_REPLACE_RUNS,    /* each run of two or more `from` becomes one `to` */
     NORMALIZE_CHARSMAP,        /* `from` is a precompiled character map; untrusted */
 };
 

@@ -5,20 +5,29 @@
 #include "text/special.h"
 
 #include "base/memory.h"
+#include "text/normalizer.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utf8proc.h>
 
 struct entry {
     struct text string; /* 1..SPECIAL_BYTES_MAX bytes */
     int32_t id;
-    bool control; /* only the template may write it */
+    bool control;       /* only the template may write it */
+    bool is_normalised; /* is not looked for in the text as it is */
+    uint8_t flags;      /* enum token_flag */
 };
 
-struct special {
+struct list {
     struct entry *entries; /* sorted, no two strings equal */
     size_t count;
     size_t first[257]; /* the entries that start with byte b are [first[b], first[b + 1]) */
+};
+
+struct special {
+    struct list sets[SPECIAL_SETS]; /* SPECIAL_RAW has all, to be found by their own string */
+    char *normalised;               /* the strings of SPECIAL_NORMALIZED */
 };
 
 struct range {
@@ -38,6 +47,11 @@ static int compare_entries(const void *left, const void *right)
     return a->id > b->id ? -1 : 1;
 }
 
+static uint8_t flags_of(const struct vocabulary *vocabulary, int32_t id)
+{
+    return vocabulary->flags ? vocabulary->flags[id] : 0;
+}
+
 static bool is_special(const struct vocabulary *vocabulary, int32_t id)
 {
     uint8_t kind = vocabulary->kinds[id];
@@ -46,66 +60,120 @@ static bool is_special(const struct vocabulary *vocabulary, int32_t id)
            length > 0 && length <= SPECIAL_BYTES_MAX;
 }
 
-static void drop_duplicates(struct special *special)
+/* Without a normalizer every text is normalised. */
+static bool is_normalised(const struct vocabulary *vocabulary, int32_t id)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < special->count; i++)
-        if (kept == 0 ||
-            !text_equals(special->entries[kept - 1].string, special->entries[i].string))
-            special->entries[kept++] = special->entries[i];
-    special->count = kept;
+    return vocabulary->step_count && flags_of(vocabulary, id) & TOKEN_NORMALIZED;
 }
 
-static void index_first_bytes(struct special *special)
+static bool belongs(const struct vocabulary *vocabulary, enum special_set set, int32_t id)
+{
+    return is_special(vocabulary, id) && (set == SPECIAL_RAW || is_normalised(vocabulary, id));
+}
+
+static void drop_duplicates(struct list *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (kept == 0 || !text_equals(list->entries[kept - 1].string, list->entries[i].string))
+            list->entries[kept++] = list->entries[i];
+    list->count = kept;
+}
+
+static void index_first_bytes(struct list *list)
 {
     size_t at = 0;
     for (size_t byte = 0; byte <= 256; byte++) {
-        while (at < special->count && (unsigned char)special->entries[at].string.bytes[0] < byte)
+        while (at < list->count && (unsigned char)list->entries[at].string.bytes[0] < byte)
             at++;
-        special->first[byte] = at;
+        list->first[byte] = at;
     }
+}
+
+/* Normalise the strings of a set.  They lie one after the other in special->normalised, where each
+ * gets its place only when all are there: the memory moves while it grows. */
+static int normalise(const struct vocabulary *vocabulary, struct list *list,
+                     struct special *special)
+{
+    struct buffer all = buffer_new(SIZE_MAX);
+    int status = 0;
+    for (size_t i = 0; i < list->count && !status; i++) {
+        size_t before = all.length;
+        status = normalizer_apply(vocabulary->steps, vocabulary->step_count,
+                                  list->entries[i].string, &all);
+        list->entries[i].string.length = all.length - before;
+    }
+    special->normalised = all.bytes;
+    size_t kept = 0, at = 0;
+    for (size_t i = 0; i < list->count && !status; i++) {
+        struct entry entry = list->entries[i];
+        entry.string.bytes = all.bytes + at;
+        at += entry.string.length;
+        if (entry.string.length > 0 && entry.string.length <= SPECIAL_BYTES_MAX)
+            list->entries[kept++] = entry;
+    }
+    list->count = kept;
+    return status;
+}
+
+static int fill(const struct vocabulary *vocabulary, enum special_set set, struct special *special)
+{
+    struct list *list = &special->sets[set];
+    size_t count = 0;
+    for (int32_t id = 0; id < vocabulary->token_count; id++)
+        count += belongs(vocabulary, set, id);
+    list->entries = memory_try(count, sizeof *list->entries);
+    if (!list->entries)
+        return -ENOMEM;
+    for (int32_t id = 0; id < vocabulary->token_count; id++)
+        if (belongs(vocabulary, set, id))
+            list->entries[list->count++] = (struct entry){
+                .string = vocabulary->tokens[id],
+                .id = id,
+                .control = vocabulary->kinds[id] != TOKEN_USER_DEFINED,
+                .is_normalised = set == SPECIAL_RAW && is_normalised(vocabulary, id),
+                .flags = flags_of(vocabulary, id),
+            };
+    int status = set == SPECIAL_NORMALIZED && count ? normalise(vocabulary, list, special) : 0;
+    qsort(list->entries, list->count, sizeof *list->entries, compare_entries);
+    drop_duplicates(list);
+    index_first_bytes(list);
+    return status;
 }
 
 int special_open(const struct vocabulary *vocabulary, struct special **out)
 {
-    size_t count = 0;
-    for (int32_t id = 0; id < vocabulary->token_count; id++)
-        count += is_special(vocabulary, id);
     struct special *special = memory_try(1, sizeof *special);
-    struct entry *entries = memory_try(count, sizeof *entries);
-    if (!special || !entries) {
-        free(special);
-        free(entries);
+    *out = NULL;
+    if (!special)
         return -ENOMEM;
-    }
-    special->entries = entries;
-    for (int32_t id = 0; id < vocabulary->token_count; id++)
-        if (is_special(vocabulary, id))
-            entries[special->count++] = (struct entry){vocabulary->tokens[id], id,
-                                                       vocabulary->kinds[id] != TOKEN_USER_DEFINED};
-    qsort(entries, special->count, sizeof *entries, compare_entries);
-    drop_duplicates(special);
-    index_first_bytes(special);
-    *out = special;
-    return 0;
+    int status = fill(vocabulary, SPECIAL_RAW, special);
+    if (!status)
+        status = fill(vocabulary, SPECIAL_NORMALIZED, special);
+    if (status)
+        special_close(special);
+    else
+        *out = special;
+    return status;
 }
 
 void special_close(struct special *special)
 {
     if (!special)
         return;
-    free(special->entries);
+    for (size_t i = 0; i < SPECIAL_SETS; i++)
+        free(special->sets[i].entries);
+    free(special->normalised);
     free(special);
 }
 
 /* The first entry of the range whose byte at `depth` is not below `byte`; all of them are longer
  * than `depth` and equal before it. */
-static size_t lower_bound(const struct special *special, struct range range, size_t depth,
-                          unsigned byte)
+static size_t lower_bound(const struct list *list, struct range range, size_t depth, unsigned byte)
 {
     while (range.begin < range.end) {
         size_t middle = range.begin + (range.end - range.begin) / 2;
-        if ((unsigned char)special->entries[middle].string.bytes[depth] < byte)
+        if ((unsigned char)list->entries[middle].string.bytes[depth] < byte)
             range.begin = middle + 1;
         else
             range.end = middle;
@@ -114,57 +182,127 @@ static size_t lower_bound(const struct special *special, struct range range, siz
 }
 
 /* The longest entry that `text` (not empty) starts with, or NULL. */
-static const struct entry *longest_at(const struct special *special, struct text text, bool control)
+static const struct entry *longest_at(const struct list *list, struct text text, bool control)
 {
     unsigned byte = (unsigned char)text.bytes[0];
-    struct range range = {special->first[byte], special->first[byte + 1]};
+    struct range range = {list->first[byte], list->first[byte + 1]};
     const struct entry *longest = NULL;
     for (size_t depth = 1; range.begin < range.end; depth++) {
-        const struct entry *shortest = &special->entries[range.begin];
+        const struct entry *shortest = &list->entries[range.begin];
         if (shortest->string.length == depth) {
-            if (control || !shortest->control)
+            if ((control || !shortest->control) && !shortest->is_normalised)
                 longest = shortest;
             range.begin++;
         }
         if (depth == text.length)
             break;
         byte = (unsigned char)text.bytes[depth];
-        range.begin = lower_bound(special, range, depth, byte);
-        range.end = lower_bound(special, range, depth, byte + 1);
+        range.begin = lower_bound(list, range, depth, byte);
+        range.end = lower_bound(list, range, depth, byte + 1);
     }
     return longest;
 }
 
-int32_t special_next(const struct special *special, struct text text, size_t from, bool control,
-                     size_t *begin, size_t *end)
+/* The character that starts at `at`, or U+FFFD, and its length. */
+static size_t character_at(struct text text, size_t at, int32_t *point)
 {
+    utf8proc_ssize_t length = utf8proc_iterate((const utf8proc_uint8_t *)text.bytes + at,
+                                               (utf8proc_ssize_t)(text.length - at), point);
+    if (length > 0)
+        return (size_t)length;
+    *point = 0xFFFD;
+    return 1;
+}
+
+/* The character that ends at `at` > 0, and its length. */
+static size_t character_before(struct text text, size_t at, int32_t *point)
+{
+    size_t length = 1;
+    while (length < 4 && length < at && ((unsigned char)text.bytes[at - length] & 0xC0) == 0x80)
+        length++;
+    if (character_at(text, at - length, point) == length)
+        return length;
+    *point = 0xFFFD;
+    return 1;
+}
+
+/* \w of Unicode Technical Standard 18. */
+static bool is_word(int32_t point)
+{
+    static const unsigned words =
+        1u << UTF8PROC_CATEGORY_LU | 1u << UTF8PROC_CATEGORY_LL | 1u << UTF8PROC_CATEGORY_LT |
+        1u << UTF8PROC_CATEGORY_LM | 1u << UTF8PROC_CATEGORY_LO | 1u << UTF8PROC_CATEGORY_MN |
+        1u << UTF8PROC_CATEGORY_MC | 1u << UTF8PROC_CATEGORY_ME | 1u << UTF8PROC_CATEGORY_ND |
+        1u << UTF8PROC_CATEGORY_NL | 1u << UTF8PROC_CATEGORY_PC;
+    return words >> utf8proc_category(point) & 1 || point == 0x200C ||
+           point == 0x200D; /* joiners */
+}
+
+/* Does a letter, mark, digit or "_" touch text[begin, end)? */
+static bool is_touched(struct text text, size_t begin, size_t end)
+{
+    int32_t point;
+    if (begin > 0 && (character_before(text, begin, &point), is_word(point)))
+        return true;
+    return end < text.length && (character_at(text, end, &point), is_word(point));
+}
+
+/* Widen a match over the white space around it, not to before `from`. */
+static void take_space(struct text text, size_t from, uint8_t flags, size_t *begin, size_t *end)
+{
+    int32_t point;
+    while (flags & TOKEN_STRIPS_LEFT && *begin > from) {
+        size_t length = character_before(text, *begin, &point);
+        if (!normalizer_is_space(point) || length > *begin - from)
+            break;
+        *begin -= length;
+    }
+    while (flags & TOKEN_STRIPS_RIGHT && *end < text.length) {
+        size_t length = character_at(text, *end, &point);
+        if (!normalizer_is_space(point))
+            break;
+        *end += length;
+    }
+}
+
+int32_t special_next(const struct special *special, enum special_set set, struct text text,
+                     size_t from, bool control, size_t *begin, size_t *end)
+{
+    const struct list *list = &special->sets[set];
     for (size_t at = from; at < text.length; at++) {
         unsigned char byte = (unsigned char)text.bytes[at];
-        if (special->first[byte] == special->first[byte + 1])
+        if (list->first[byte] == list->first[byte + 1])
             continue;
         struct text rest = {text.bytes + at, text.length - at};
-        const struct entry *found = longest_at(special, rest, control);
-        if (found) {
-            *begin = at;
-            *end = at + found->string.length;
-            return found->id;
+        const struct entry *found = longest_at(list, rest, control);
+        if (!found)
+            continue;
+        size_t after = at + found->string.length;
+        if (found->flags & TOKEN_SINGLE_WORD && is_touched(text, at, after)) {
+            at = after - 1; /* nothing is looked for inside it */
+            continue;
         }
+        *begin = at;
+        *end = after;
+        take_space(text, from, found->flags, begin, end);
+        return found->id;
     }
     return VOCABULARY_NONE;
 }
 
 int32_t special_find(const struct special *special, struct text string)
 {
-    struct entry wanted = {string, INT32_MAX, false};
-    struct range range = {0, special->count};
+    const struct list *list = &special->sets[SPECIAL_RAW];
+    struct entry wanted = {.string = string, .id = INT32_MAX};
+    struct range range = {0, list->count};
     while (range.begin < range.end) { /* the first entry after `wanted`, which has the last id */
         size_t middle = range.begin + (range.end - range.begin) / 2;
-        if (compare_entries(&special->entries[middle], &wanted) < 0)
+        if (compare_entries(&list->entries[middle], &wanted) < 0)
             range.begin = middle + 1;
         else
             range.end = middle;
     }
     bool found =
-        range.begin < special->count && text_equals(special->entries[range.begin].string, string);
-    return found ? special->entries[range.begin].id : VOCABULARY_NONE;
+        range.begin < list->count && text_equals(list->entries[range.begin].string, string);
+    return found ? list->entries[range.begin].id : VOCABULARY_NONE;
 }

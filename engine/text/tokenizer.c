@@ -34,6 +34,7 @@ struct tokenizer {
 /* What one call of tokenizer_encode() hands from piece to piece. */
 struct encoding {
     const struct tokenizer *tokenizer;
+    bool control; /* do CONTROL and UNKNOWN tokens match? */
     struct bpe_scratch bpe;
     struct spm_scratch spm;
     struct unigram_scratch unigram;
@@ -155,24 +156,45 @@ static int encode_piece(void *context, struct text piece)
     return -EINVAL;
 }
 
-/* What stands between two special tokens. */
-static int encode_fragment(struct encoding *encoding, struct text fragment)
+/* What stands between two special tokens, normalised. */
+static int encode_words(struct encoding *encoding, struct text fragment)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
-    const struct vocabulary *vocabulary = tokenizer->vocabulary;
     if (fragment.length == 0)
         return 0;
-    if (vocabulary->step_count) {
-        encoding->normalised.length = 0;
-        int status = normalizer_apply(vocabulary->steps, vocabulary->step_count, fragment,
-                                      &encoding->normalised);
-        if (status)
-            return status;
-        fragment = buffer_text(&encoding->normalised);
-    }
     return tokenizer->pretokenizer
                ? pretokenizer_split(tokenizer->pretokenizer, fragment, encode_piece, encoding)
                : encode_piece(encoding, fragment);
+}
+
+/* Find the special tokens of a set, and give encode() what stands between them. */
+static int encode_around(struct encoding *encoding, enum special_set set, struct text text,
+                         int (*encode)(struct encoding *encoding, struct text fragment))
+{
+    int status = 0;
+    for (size_t at = 0; at < text.length && !status;) {
+        size_t begin = text.length, end = text.length;
+        int32_t id = special_next(encoding->tokenizer->special, set, text, at, encoding->control,
+                                  &begin, &end);
+        status = encode(encoding, (struct text){text.bytes + at, begin - at});
+        if (!status && id != VOCABULARY_NONE)
+            status = tokens_append(encoding->out, id);
+        at = end;
+    }
+    return status;
+}
+
+static int encode_fragment(struct encoding *encoding, struct text fragment)
+{
+    const struct vocabulary *vocabulary = encoding->tokenizer->vocabulary;
+    if (fragment.length == 0 || vocabulary->step_count == 0)
+        return encode_words(encoding, fragment);
+    encoding->normalised.length = 0;
+    int status = normalizer_apply(vocabulary->steps, vocabulary->step_count, fragment,
+                                  &encoding->normalised);
+    return status ? status
+                  : encode_around(encoding, SPECIAL_NORMALIZED, buffer_text(&encoding->normalised),
+                                  encode_words);
 }
 
 int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
@@ -181,18 +203,13 @@ int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
     if (text.length > TOKENIZER_TEXT_BYTES_MAX)
         return -EMSGSIZE;
     struct encoding encoding = {
-        .tokenizer = tokenizer, .normalised = buffer_new(SIZE_MAX), .out = out};
-    size_t count_before = out->count, at = 0;
-    int status = 0;
-    while (at < text.length && !status) {
-        size_t begin = text.length, end = text.length;
-        int32_t id =
-            special_next(tokenizer->special, text, at, special == TOKENIZER_SPECIAL, &begin, &end);
-        status = encode_fragment(&encoding, (struct text){text.bytes + at, begin - at});
-        if (!status && id != VOCABULARY_NONE)
-            status = tokens_append(out, id);
-        at = end;
-    }
+        .tokenizer = tokenizer,
+        .control = special == TOKENIZER_SPECIAL,
+        .normalised = buffer_new(SIZE_MAX),
+        .out = out,
+    };
+    size_t count_before = out->count;
+    int status = encode_around(&encoding, SPECIAL_RAW, text, encode_fragment);
     bpe_scratch_free(&encoding.bpe);
     spm_scratch_free(&encoding.spm);
     unigram_scratch_free(&encoding.unigram);
@@ -224,6 +241,9 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id)
     const struct vocabulary *vocabulary = tokenizer->vocabulary;
     if (id < 0 || id >= vocabulary->token_count)
         return false;
+    for (size_t i = 0; i < vocabulary->end_count; i++)
+        if (vocabulary->ends[i] == id)
+            return true;
     return id == vocabulary->eos || id == vocabulary->eot || id == vocabulary->eom ||
            (is_verbatim(vocabulary, id) && vocabulary_ends_turn(vocabulary->tokens[id]));
 }

@@ -96,7 +96,7 @@ static int read_tokens(const struct gguf *gguf, struct vocabulary *out, struct e
 /* A file without kinds means NORMAL; its turn markers must be special all the same.  In a file with
  * kinds a NORMAL "</s>" is just text (Qwen has one), a USER_DEFINED one is a converter's mistake.
  */
-static enum token_kind settle_kind(struct text token, int32_t kind, bool has_kinds)
+enum token_kind vocabulary_settle_kind(struct text token, int32_t kind, bool has_kinds)
 {
     if ((kind == TOKEN_USER_DEFINED || !has_kinds) &&
         (vocabulary_ends_turn(token) || text_is(token, "<|im_start|>")))
@@ -120,7 +120,7 @@ static int read_kinds(const struct gguf *gguf, struct vocabulary *out, struct er
         int32_t kind = value ? gguf_item_i32(value, (uint64_t)id) : TOKEN_NORMAL;
         if (kind < 0 || kind > TOKEN_BYTE)
             return error_set(error, ENOEXEC, "%s: token %d has type %d", KINDS_KEY, id, kind);
-        out->kinds[id] = (uint8_t)settle_kind(out->tokens[id], kind, value != NULL);
+        out->kinds[id] = (uint8_t)vocabulary_settle_kind(out->tokens[id], kind, value != NULL);
     }
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gguf;
@@ -26,6 +27,7 @@ enum {
     VOCABULARY_MERGES_MAX = 4 << 20,
     VOCABULARY_TOKEN_BYTES_MAX = 64 << 10,
 };
+enum { VOCABULARY_ENDS_MAX = 16 };
 enum { VOCABULARY_NONE = -1 };
 
 /* tokenizer.ggml.token_type */
@@ -70,6 +72,8 @@ struct vocabulary {
     struct text *merges; /* [merge_count], "left right"; BPE only */
     int32_t merge_count;
     int32_t bos, eos, eot, eom, unknown, padding, separator; /* ids or VOCABULARY_NONE */
+    int32_t ends[VOCABULARY_ENDS_MAX]; /* [end_count], more ids that end a generation */
+    size_t end_count;
     bool add_bos;   /* a text begins with bos ([CLS] of a WordPiece vocabulary is its bos) */
     int32_t suffix; /* what a text to be embedded ends with ([SEP], eos), or VOCABULARY_NONE */
     bool add_space_prefix;       /* SPM, unigram: a text begins as if after a space */
@@ -88,5 +92,9 @@ void vocabulary_free(struct vocabulary *vocabulary);
 
 /* Is this one of the well-known strings that end a turn or a text ("<|im_end|>", "</s>", ...)? */
 bool vocabulary_ends_turn(struct text token);
+
+/* The kind of a token whose file says `kind` (0: undefined; NORMAL in a file without kinds), such
+ * that the Promise about turns holds. */
+enum token_kind vocabulary_settle_kind(struct text token, int32_t kind, bool has_kinds);
 
 #endif
