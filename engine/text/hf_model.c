@@ -217,6 +217,9 @@ static int read_bpe(struct hf_reading *reading, const json_t *model)
     if (hf_string(model, "continuing_subword_prefix").length ||
         hf_string(model, "end_of_word_suffix").length)
         return hf_refuse(reading, "a BPE model that marks the parts of words");
+    bool has_bytes = hf_is_true(model, "byte_fallback", false);
+    if (!reading->is_byte_level && !has_bytes) /* it would need unknown tokens */
+        return hf_refuse(reading, "a BPE model with neither \"ByteLevel\" nor byte_fallback");
     int status = read_vocab_object(reading);
     if (!status)
         status = read_merges(reading);
@@ -230,7 +233,7 @@ static int read_bpe(struct hf_reading *reading, const json_t *model)
         out->add_space_prefix |=
             out->steps[i].kind == NORMALIZE_PREPEND && text_is(out->steps[i].to, HF_SPACE_MARK);
     set_unknown(out, find_token(out, hf_string(model, "unk_token")));
-    if (hf_is_true(model, "byte_fallback", false))
+    if (has_bytes)
         mark_bytes(out);
     return 0;
 }

@@ -17,7 +17,8 @@
 #define MARK "\xE2\x96\x81"
 
 #define BPE_MODEL                                                                                  \
-    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"\\u0120\":3,\"\\u0120a\":"  \
+    "\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,"      \
+    "\"\\u0120\":3,\"\\u0120a\":"                                                                  \
     "4},"                                                                                          \
     "\"merges\":[\"a b\",[\"\\u0120\",\"a\"]]}"
 #define BYTE_LEVEL "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
@@ -266,18 +267,31 @@ static void test_broken_files_are_refused(void **state)
     assert_refused("\"a\":1}{", "JSON");
     assert_refused("\"a\":nul", "vocab");
     assert_refused("\"model\":{\"type\":\"BPE\"}", "vocab");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":[],\"merges\":[]}", "not an object");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":{}}", "not an array");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0}}", "not an array");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}", "empty");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}", "id -1");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1048576},\"merges\":[]}",
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":[],\"merges\":[]}",
+                   "not an object");
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{},\"merges\":{}}",
+                   "not an array");
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0}}",
+                   "not an array");
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}",
+                   "empty");
+    assert_refused(
+        "\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}",
+        "id -1");
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":1048576},"
+                   "\"merges\":[]}",
                    "1048576");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1e2},\"merges\":[]}", "malformed");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[1]}", "merges");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"\\ud800\":0},\"merges\":[]}",
+    assert_refused(
+        "\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":1e2},\"merges\":[]}",
+        "malformed");
+    assert_refused(
+        "\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[1]}",
+        "merges");
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"\\ud800\":0},"
+                   "\"merges\":[]}",
                    "malformed");
-    assert_refused("\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a b\",\"c\"]]}",
+    assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0},"
+                   "\"merges\":[[\"a b\",\"c\"]]}",
                    "space");
     assert_refused("\"added_tokens\":[{\"id\":-3,\"content\":\"x\"}]," BPE_MODEL, "added");
     assert_refused("\"added_tokens\":[{\"id\":1e99,\"content\":\"x\"}]," BPE_MODEL, "added");
@@ -302,9 +316,11 @@ static void test_merge_with_spaces_in_bytes(void **state)
 {
     struct reading reading;
     (void)state;
-    assert_accepted(BYTE_LEVEL ",\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
-                               "\"merges\":[\"#version: 0.2\",[\"a b\",\"c\"],[\"a\",\"b\"]]}",
-                    &reading);
+    assert_accepted(
+        BYTE_LEVEL
+        ",\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
+        "\"merges\":[\"#version: 0.2\",[\"a b\",\"c\"],[\"a\",\"b\"]]}",
+        &reading);
     assert_int_equal(reading.vocabulary.merge_count, 1);
     assert_true(text_is(reading.vocabulary.merges[0], "a b"));
     vocabulary_free(&reading.vocabulary);
