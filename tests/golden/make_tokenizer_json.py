@@ -153,11 +153,11 @@ def gguf_fields(path):
 
 
 def added_tokens(fields):
-    """The CONTROL and USER_DEFINED tokens of a GGUF."""
+    """The UNKNOWN, CONTROL and USER_DEFINED tokens of a GGUF."""
     return [{"id": number, "content": token, "single_word": False, "lstrip": False,
-             "rstrip": False, "normalized": False, "special": kind == 3}
+             "rstrip": False, "normalized": False, "special": kind != 4}
             for number, (token, kind) in enumerate(zip(fields["tokens"], fields["token_type"]))
-            if kind in (3, 4)]
+            if kind in (2, 3, 4)]
 
 
 def real_bpe(path, normalizer, pre_tokenizer, **options):
