@@ -81,6 +81,9 @@ const struct engine_loading *engine_loading(const struct engine *engine);
 const struct engine_plan *engine_plan(const struct engine *engine);
 const struct tokenizer *engine_tokenizer(const struct engine *engine);
 const char *engine_kernels(const struct engine *engine);
+
+/* Does the model turn texts into vectors?  Then that is all it does. */
+bool engine_embeds(const struct engine *engine);
 int32_t engine_context(const struct engine *engine);
 
 /* How conversations look; NULL when the model's template is of a family that is not known. */
@@ -88,6 +91,9 @@ const struct chat_format *engine_chat_format(const struct engine *engine);
 
 /* Compute with this many threads from the next step on: at least 1, at most as many as opened. */
 void engine_set_threads(struct engine *engine, int threads);
+
+/* A JSON array and a newline for each vector, or little-endian floats one after the other. */
+enum engine_format { ENGINE_JSON, ENGINE_F32 };
 
 struct engine_request {
     bool raw;                            /* complete messages[0].content as it is */
@@ -104,9 +110,13 @@ struct engine_request {
     const struct token_bias *biases;
     size_t bias_count;
     bool wants_logprobs;
-    int32_t logprobs;        /* alternatives of each token */
-    struct text grammar;     /* GBNF that the answer must follow; empty: none */
-    struct text json_schema; /* a JSON schema that it must follow; empty: none */
+    int32_t logprobs;         /* alternatives of each token */
+    struct text grammar;      /* GBNF that the answer must follow; empty: none */
+    struct text json_schema;  /* a JSON schema that it must follow; empty: none */
+    const struct text *texts; /* of a model that embeds: a vector for each; all of the above but
+                               * `format` counts for models that generate */
+    size_t text_count;
+    enum engine_format format; /* of the vectors */
 };
 
 enum engine_finish { ENGINE_STOP, ENGINE_LENGTH, ENGINE_CANCELLED, ENGINE_FAILED };
@@ -114,8 +124,9 @@ const char *engine_finish_name(enum engine_finish finish); /* "stop", "length", 
 
 struct engine_usage {
     int32_t prompt_tokens, completion_tokens;
-    int64_t started_us;     /* its first prefill step began */
-    int64_t first_token_us; /* its first token was chosen; 0 when none was */
+    int32_t truncated_texts; /* of those to embed: longer than the model reads */
+    int64_t started_us;      /* its first prefill step began */
+    int64_t first_token_us;  /* its first token was chosen; 0 when none was */
     int64_t ended_us;
 };
 

@@ -1,6 +1,7 @@
 /* main.c - inferfs-engine: finds the sub-command. */
 #include "cli.h"
 #include "cli_bench.h"
+#include "cli_embed.h"
 #include "cli_generate.h"
 #include "cli_model.h"
 #include "cli_text.h"
@@ -20,7 +21,7 @@ static const struct {
     {"generate", cli_generate},  {"detokenize", cli_text_detokenize},
     {"render", cli_text_render}, {"logits", cli_model_logits},
     {"nll", cli_model_nll},      {"bench", cli_bench},
-    {"worker", cli_worker},
+    {"worker", cli_worker},      {"embed", cli_embed},
 };
 
 static const char help[] =
@@ -53,12 +54,15 @@ static const char help[] =
     "    --batch N             N copies at once, which must agree\n"
     "  logits MODEL --out F  ids on stdin -> float32 [tokens][vocabulary]\n"
     "  nll MODEL             text on stdin -> {\"tokens\":[],\"nll\":[],\"mean\":x}\n"
+    "  embed MODEL           a text per line on stdin (or a JSON string) -> a JSON array per line\n"
+    "    --null                NUL-separated texts\n"
+    "    --format f32          little-endian floats instead of JSON\n"
     "  bench MODEL           speed; [-p 512] prompt tokens, [-n 128] tokens, [-b 1,8] sequences "
     "at\n"
     "                        once, the median of [-r 5] runs; --json\n"
     "  worker MODEL          serve inferfs on descriptor 3\n"
     "\n"
-    "What computes (generate, logits, nll, bench, worker) takes besides:\n"
+    "What computes (generate, logits, nll, embed, bench, worker) takes besides:\n"
     "  -t N                  threads (default: the physical cores that may be used)\n"
     "  --kernels NAME        as $INFERFS_KERNELS: portable or avx2\n"
     "\n"

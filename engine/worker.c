@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "channel.h"
 #include "echo.h"
+#include "generate/texts.h"
 #include "inbox.h"
 #include "report.h"
 #include "resident.h"
@@ -133,6 +134,7 @@ static void put_done(struct server *server, uint64_t id, enum engine_finish fini
         .code = finish == ENGINE_CANCELLED ? ECANCELED : 0,
         .prompt_tokens = usage->prompt_tokens,
         .completion_tokens = usage->completion_tokens,
+        .truncated_texts = usage->truncated_texts,
         .started_us = usage->started_us,
         .first_token_us = usage->first_token_us,
         .ended_us = usage->ended_us,
@@ -160,8 +162,35 @@ static void on_need(void *owner, uint64_t bytes)
 
 /* --- what the daemon says --------------------------------------------------------------------- */
 
+/* The texts to embed are the lines of the last message: one before it is for models that talk. */
+static void embed(struct server *server, uint64_t id, const struct protocol_generate *generate)
+{
+    struct error error = {0};
+    struct texts texts = {0};
+    struct text prompt = {0};
+    if (generate->message_count)
+        prompt = generate->messages[generate->message_count - 1].content;
+    int status = texts_split(prompt, '\n', &texts, &error);
+    if (!status)
+        status = engine_submit(
+            server->engine, id,
+            &(struct engine_request){
+                .texts = texts.items,
+                .text_count = texts.count,
+                .format = generate->format == PROTOCOL_FORMAT_F32 ? ENGINE_F32 : ENGINE_JSON,
+            },
+            &error);
+    texts_free(&texts);
+    if (status)
+        put_done(server, id, ENGINE_FAILED, &(struct engine_usage){0}, &error);
+}
+
 static void generate(struct server *server, uint64_t id, const struct protocol_generate *generate)
 {
+    if (engine_embeds(server->engine)) {
+        embed(server, id, generate);
+        return;
+    }
     for (uint32_t i = 0; i < generate->message_count; i++)
         server->chat[i] = (struct chat_message){.role = generate->messages[i].role,
                                                 .content = generate->messages[i].content};

@@ -52,7 +52,7 @@ prepare() {
         echo "Not all packages could be installed; going on with what is there."
     [ $mode != fast ] || return 0
 
-    step "Python for the golden tests, and the model"
+    step "Python for the golden tests, and the models"
     [ -x "$cache/python/bin/python3" ] || python3 -m venv "$cache/python" || true
     "$cache/python/bin/python3" -c 'import gguf, numpy' 2>/dev/null ||
         "$cache/python/bin/python3" -m pip install --quiet gguf numpy ||
@@ -60,7 +60,9 @@ prepare() {
     export PATH="$cache/python/bin:$PATH"
     INFERFS_SMOLLM2=$(examples/fetch-smollm2.sh) || INFERFS_SMOLLM2=
     echo "model: ${INFERFS_SMOLLM2:-none, tests that need it will be skipped}"
-    export INFERFS_SMOLLM2 INFERFS_MODEL=$INFERFS_SMOLLM2
+    INFERFS_MINILM=$(examples/fetch-minilm.sh) || INFERFS_MINILM=
+    echo "model: ${INFERFS_MINILM:-no all-MiniLM-L6-v2, tests that need it will be skipped}"
+    export INFERFS_SMOLLM2 INFERFS_MODEL=$INFERFS_SMOLLM2 INFERFS_MINILM
     if [ -z "${INFERFS_SHARED:-}" ] && [ -d ../shared ]; then
         INFERFS_SHARED=$(realpath ../shared)
         export INFERFS_SHARED

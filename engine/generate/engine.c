@@ -6,6 +6,7 @@
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
+#include "generate/embedding.h"
 #include "load/folder.h"
 #include "text/hf_folder.h"
 
@@ -39,17 +40,6 @@ int engine_settle_options(const struct engine_options *options, const struct mod
     return status;
 }
 
-/* Generating needs a model that predicts the next token. */
-static int expect_decoder(const struct model_config *config, struct error *error)
-{
-    if (config->family->encoder || !config->causal)
-        return error_set(
-            error, ENOEXEC,
-            "this %s model is an encoder: it turns text into vectors and generates none",
-            config->family->name);
-    return 0;
-}
-
 static int open_file(struct engine *engine, const char *path, struct error *error)
 {
     int status = gguf_open(path, &engine->gguf, error);
@@ -71,25 +61,33 @@ static int populate(struct engine *engine, bool wanted, struct error *error)
     return status;
 }
 
-static int configure(struct engine *engine, const struct engine_options *options,
-                     struct error *error)
+/* What generating takes. */
+static int open_generation(struct engine *engine, const struct engine_options *options,
+                           struct error *error)
 {
     const struct model_config *config = &engine->model.config;
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
-    engine->plan = engine_make_plan(engine->gguf, config, options);
-    engine->context = options->context;
-    engine->prefill_chunk = options->prefill_chunk;
-    engine->threads_used = options->threads;
     engine->kv = kv_open(engine->plan.kv_page_bytes, options->kv_bytes);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
     engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
     engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
     if (!engine->batch || !engine->candidates || !engine->own_logits)
         return error_set(error, ENOMEM, "no memory for a batch");
+    return forward_open(&engine->model, engine->kernels, engine->threads, batch,
+                        ENGINE_SEQUENCES_MAX, options->context, &engine->forward, error);
+}
+
+static int configure(struct engine *engine, const struct engine_options *options,
+                     struct error *error)
+{
+    engine->plan = engine_make_plan(engine->gguf, &engine->model.config, options);
+    engine->context = options->context;
+    engine->prefill_chunk = options->prefill_chunk;
+    engine->threads_used = options->threads;
     int status = threads_open(options->threads, &engine->threads, error);
     if (!status)
-        status = forward_open(&engine->model, engine->kernels, engine->threads, batch,
-                              ENGINE_SEQUENCES_MAX, options->context, &engine->forward, error);
+        status = embedding_is_for(&engine->model.config) ? embedding_open(engine, error)
+                                                         : open_generation(engine, options, error);
     engine->loading.configured_us = clock_now_us();
     return status;
 }
@@ -119,8 +117,6 @@ static int open_all(struct engine *engine, const char *path, const struct engine
     int status = kernels_choose(options->kernels, &engine->kernels, error);
     if (!status)
         status = open_file(engine, path, error);
-    if (!status)
-        status = expect_decoder(&engine->model.config, error);
     if (!status)
         status = engine_settle_options(options, &engine->model.config, &settled, error);
     if (!status)
@@ -186,6 +182,7 @@ void engine_close(struct engine *engine)
         sequence_close(engine->queue_first, &engine->kv);
         engine->queue_first = next;
     }
+    embedding_close(engine->embedder);
     kv_close(&engine->kv);
     forward_close(engine->forward);
     if (engine->threads)
@@ -226,6 +223,11 @@ const struct chat_format *engine_chat_format(const struct engine *engine)
 const char *engine_kernels(const struct engine *engine)
 {
     return kernels_name(engine->kernels);
+}
+
+bool engine_embeds(const struct engine *engine)
+{
+    return embedding_is_for(&engine->model.config);
 }
 
 int32_t engine_context(const struct engine *engine)

@@ -26,6 +26,7 @@ struct engine {
     int threads_used;
     struct forward *forward;
     struct kv kv;
+    struct embedder *embedder; /* NULL: the model generates */
     int32_t context;
     int32_t prefill_chunk;
     struct engine_plan plan;

@@ -1,6 +1,7 @@
 /* inspect.c - what a model is and what it will hold, without loading it; see ../engine.h. */
 #include "generate/engine_internal.h"
 
+#include "generate/embedding.h"
 #include "math/attention.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ enum {
     TENSOR_BYTES = 3 * sizeof(struct tensor), /* table, twice that while it grows; index */
     KEY_BYTES = 2 * sizeof(struct gguf_value),
     THREAD_BYTES = 256 << 10, /* stack that the kernels touch, and the C library's share */
+    BLAS_BYTES = 48 << 20,    /* OpenBLAS's buffers and the pages of its code that are used */
     PROCESS_BYTES = 4 << 20,  /* C library, pages that a program writes at its start, requests */
 };
 
@@ -27,14 +29,23 @@ static uint64_t item_count(const struct gguf *gguf, const char *key)
     return value && value->type == GGUF_ARRAY ? value->count : 0;
 }
 
+/* Scratch: what embedding or generating takes. */
+static uint64_t scratch_bytes(const struct model_config *config,
+                              const struct engine_options *options)
+{
+    int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
+    if (embedding_is_for(config))
+        return embedding_bytes(config, options->context, options->threads) + BLAS_BYTES;
+    return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
+           (uint64_t)batch * sizeof(struct forward_token) +
+           (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));
+}
+
 static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *config,
                             const struct engine_options *options)
 {
-    int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
-    return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
-           (uint64_t)batch * sizeof(struct forward_token) +
-           (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float)) +
-           model_bytes(config) + item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
+    return scratch_bytes(config, options) + model_bytes(config) +
+           item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
            item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES + gguf_own_bytes(gguf) +
            gguf_tensor_count(gguf) * TENSOR_BYTES + gguf_key_count(gguf) * KEY_BYTES +
            (uint64_t)options->threads * THREAD_BYTES + PROCESS_BYTES;
@@ -46,7 +57,7 @@ struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_
     struct engine_plan plan = {
         .weight_bytes = gguf_file_bytes(gguf),
         .fixed_bytes = fixed_bytes(gguf, config, options),
-        .kv_page_bytes = kv_round(forward_page_bytes(config)),
+        .kv_page_bytes = embedding_is_for(config) ? 0 : kv_round(forward_page_bytes(config)),
         .context = config->context,
     };
     uint64_t tokens = config->context < ENGINE_KV_TOKENS_INITIAL ? (uint64_t)config->context
@@ -168,15 +179,16 @@ static char *describe(const struct engine *engine, const char *path)
     const struct engine_plan *plan = &engine->plan;
     const struct model_config *config = &engine->model.config;
     json_t *json = json_pack(
-        "{s:o, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, s:o}", /* in order: */
-        "name", name_of(engine->gguf, path), "architecture", config->family->name, "quantisation",
+        /* in the order of the lines below: */
+        "{s:o, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:i, s:i, s:i, s:o}", "name",
+        name_of(engine->gguf, path), "architecture", config->family->name, "quantisation",
         quantisation(engine->gguf), "parameters", (json_int_t)parameters(engine->gguf), "context",
         (int)plan->context, "file_bytes", (json_int_t)gguf_file_bytes(engine->gguf), "weight_bytes",
         (json_int_t)plan->weight_bytes, "fixed_bytes", (json_int_t)plan->fixed_bytes,
         "kv_page_bytes", (json_int_t)plan->kv_page_bytes, "charge_bytes",
-        (json_int_t)plan->charge_bytes, "chat", engine->chat.family != CHAT_NONE, "vocabulary",
-        (int)config->vocabulary, "layers", (int)config->layers, "general",
-        general_of(engine->gguf));
+        (json_int_t)plan->charge_bytes, "chat", engine->chat.family != CHAT_NONE, "embeds",
+        embedding_is_for(config), "vocabulary", (int)config->vocabulary, "width",
+        (int)config->width, "layers", (int)config->layers, "general", general_of(engine->gguf));
     char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return line;

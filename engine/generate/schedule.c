@@ -6,6 +6,7 @@
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
+#include "generate/embedding.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -89,6 +90,10 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
 {
     struct tokens prompt = {0};
     struct sequence *sequence;
+    if (engine->embedder)
+        return embedding_submit(engine, id, request, error);
+    if (request->text_count)
+        return error_set(error, EINVAL, "the model generates; it makes no embeddings");
     if (engine->running_count + engine->queue_count >= ENGINE_REQUESTS_MAX)
         return error_set(error, EAGAIN, "%d requests are waiting already", ENGINE_REQUESTS_MAX);
     int status = encode(engine, request, &prompt, error);
@@ -113,6 +118,8 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
 
 void engine_cancel(struct engine *engine, uint64_t id)
 {
+    if (engine->embedder)
+        embedding_cancel(engine, id);
     for (int i = 0; i < engine->running_count; i++)
         if (engine->running[i] && engine->running[i]->id == id)
             engine->running[i]->cancelled = true;
@@ -350,6 +357,8 @@ static bool can_go_on(const struct engine *engine)
 bool engine_step(struct engine *engine, const struct engine_sink *sink)
 {
     struct step step = {.engine = engine, .sink = sink};
+    if (engine->embedder)
+        return embedding_step(engine, sink);
     end_cancelled(engine, sink);
     admit(engine);
     compose(&step);

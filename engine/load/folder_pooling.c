@@ -2,7 +2,7 @@
  * steps (Transformer, Pooling, Normalize), each with a folder of its own.
  *
  * pooling_type has llama.cpp's numbers; what GGUF has no words for are keys of ours:
- * inferfs.embedding.normalize, inferfs.embedding.tokens_max.
+ * inferfs.embedding.tokens_max.
  */
 #include "load/folder_internal.h"
 
@@ -54,9 +54,8 @@ static int read_pooling(struct text text, struct folder_keys *keys, struct error
 }
 
 /* A step that is not known would be left out in silence. */
-static int write_modules(const json_t *json, struct folder_keys *keys, struct error *error)
+static int check_steps(const json_t *json, struct error *error)
 {
-    bool normalize = false;
     size_t i;
     const json_t *module;
     if (!json_is_array(json))
@@ -66,23 +65,21 @@ static int write_modules(const json_t *json, struct folder_keys *keys, struct er
         const char *type = json_string_value(json_object_get(module, "type"));
         const char *word = type ? strrchr(type, '.') : NULL;
         word = word ? word + 1 : type;
-        if (word && strcmp(word, "Normalize") == 0)
-            normalize = true;
-        else if (!word || (strcmp(word, "Transformer") != 0 && strcmp(word, "Pooling") != 0))
+        if (!word || (strcmp(word, "Transformer") != 0 && strcmp(word, "Pooling") != 0 &&
+                      strcmp(word, "Normalize") != 0))
             return error_set(error, ENOEXEC, "modules.json: step %zu, \"%.100s\", is not supported",
                              i, word ? word : "?");
     }
-    folder_keys_bool(keys, "inferfs.embedding.normalize", normalize);
     return 0;
 }
 
-static int read_modules(struct text text, struct folder_keys *keys, struct error *error)
+static int check_modules(struct text text, struct error *error)
 {
     json_t *json;
     int status = jsonload_parse(text, "modules.json", &json, error);
     if (status)
         return status;
-    status = write_modules(json, keys, error);
+    status = check_steps(json, error);
     json_decref(json);
     return status;
 }
@@ -108,7 +105,7 @@ static int read_sentence(struct text text, struct folder_keys *keys, struct erro
 int folder_pooling_keys(const struct folder_texts *texts, struct folder_keys *keys,
                         struct error *error)
 {
-    int status = texts->modules.length ? read_modules(texts->modules, keys, error) : 0;
+    int status = texts->modules.length ? check_modules(texts->modules, error) : 0;
     if (!status && texts->pooling.length)
         status = read_pooling(texts->pooling, keys, error);
     if (!status && texts->sentence.length)

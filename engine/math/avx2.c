@@ -453,6 +453,7 @@ const struct kernels kernels_avx2 = {
     .gelu_multiply = gelu_multiply,
     .gelu = gelu,
     .gelu_erf = gelu_erf,
+    .softmax = softmax,
     .argmax = argmax,
     .attend = attend,
 };

@@ -108,6 +108,7 @@ const struct kernels kernels_portable = {
     .gelu_multiply = gelu_multiply,
     .gelu = gelu,
     .gelu_erf = gelu_erf,
+    .softmax = softmax,
     .argmax = argmax,
     .attend = attend,
 };

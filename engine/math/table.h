@@ -42,6 +42,7 @@ struct kernels {
     void (*gelu_multiply)(float *gate, const float *up, int32_t width);
     void (*gelu)(float *x, int32_t width);
     void (*gelu_erf)(float *x, int32_t width);
+    void (*softmax)(float *x, int32_t count);
     int32_t (*argmax)(const float *x, int32_t count);
     void (*attend)(const struct attention *attention);
 };

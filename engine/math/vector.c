@@ -60,6 +60,11 @@ void vector_gelu_erf(const struct kernels *kernels, float *x, int32_t width)
     kernels->gelu_erf(x, width);
 }
 
+void vector_softmax(const struct kernels *kernels, float *x, int32_t count)
+{
+    kernels->softmax(x, count);
+}
+
 int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count)
 {
     return count > 0 ? kernels->argmax(x, count) : -1;

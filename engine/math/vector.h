@@ -48,6 +48,9 @@ void vector_gelu_multiply(const struct kernels *kernels, float *gate, const floa
 void vector_gelu(const struct kernels *kernels, float *x, int32_t width);
 void vector_gelu_erf(const struct kernels *kernels, float *x, int32_t width);
 
+/* x[i] = exp(x[i]) / sum over j of exp(x[j]), all relative to the largest */
+void vector_softmax(const struct kernels *kernels, float *x, int32_t count);
+
 /* The index of the largest value, the lowest one of equals; -1 when any value is NaN or none is
  * finite. */
 int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count);

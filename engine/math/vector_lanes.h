@@ -126,6 +126,21 @@ static void gelu_erf(float *x, int32_t width)
     }
 }
 
+static void softmax(float *x, int32_t count)
+{
+    struct lanes largest = lanes_set(-INFINITY), sum = lanes_set(0);
+    for (int32_t i = 0; i < count; i += LANES)
+        largest = lanes_max(lanes_load_part(x + i, count - i, -INFINITY), largest);
+    const struct lanes most = lanes_set(lanes_largest(largest));
+    for (int32_t i = 0; i < count; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, count - i, 0);
+        a = lanes_exp(lanes_subtract(a, most));
+        lanes_store_part(x + i, a, count - i);
+        sum = lanes_add(sum, lanes_load_part(x + i, count - i, 0));
+    }
+    scale(x, 1.0f / lanes_sum(sum), count);
+}
+
 /* The largest value first, with a sum of x - x that is 0 only when every x is finite. */
 static int32_t argmax(const float *x, int32_t count)
 {

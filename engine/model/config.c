@@ -161,21 +161,37 @@ static int read_vocabulary(const struct config_keys *keys, struct model_config *
     return 0;
 }
 
+/* How a text's vector is made, and how much of a text: sentence encoders are used with shorter
+ * texts than their positions would allow. */
+static int read_embedding(const struct config_keys *keys, struct model_config *config)
+{
+    const char *name = "inferfs.embedding.tokens_max";
+    int32_t pooling;
+    uint32_t tokens = 0;
+    int status = config_optional_count(keys, "pooling_type", CONFIG_POOLING_NONE,
+                                       CONFIG_POOLING_RANK, &pooling);
+    if (status)
+        return status;
+    config->pooling = (enum config_pooling)pooling;
+    status = gguf_get_u32(keys->gguf, name, &tokens, keys->error);
+    if (status == -ENOENT)
+        return 0;
+    if (!status && tokens == 0)
+        return error_set(keys->error, ENOEXEC, "%s is 0", name);
+    if (!status && tokens < (uint32_t)config->context)
+        config->context = (int32_t)tokens;
+    return status;
+}
+
 static int read_rest(const struct config_keys *keys, struct model_config *config)
 {
     const struct family *family = config->family;
-    int32_t pooling;
     config->embedding_scale = family->scaled_embedding ? sqrtf((float)config->width) : 1;
     int status = config_positive(keys,
                                  family->norm == FAMILY_RMS ? "attention.layer_norm_rms_epsilon"
                                                             : "attention.layer_norm_epsilon",
                                  0, &config->epsilon);
-    if (!status)
-        status = config_optional_count(keys, "pooling_type", CONFIG_POOLING_NONE,
-                                       CONFIG_POOLING_RANK, &pooling);
-    if (!status)
-        config->pooling = (enum config_pooling)pooling;
-    return status;
+    return status ? status : read_embedding(keys, config);
 }
 
 int config_read(const struct gguf *gguf, struct model_config *out, struct error *error)

@@ -288,13 +288,12 @@ static void pooling_and_length_come_from_the_files_beside(void **state)
         .sentence = text_of("{\"max_seq_length\":256}"),
     };
     struct model model = open_with(&texts, safetensors_writer_new());
-    bool normalize = false, causal = true;
+    bool causal = true;
     expect_u32(&model, "bert.pooling_type", 2);
     expect_u32(&model, "inferfs.embedding.tokens_max", 256);
     expect_u32(&model, "tokenizer.ggml.token_type_count", 2);
-    assert_int_equal(gguf_get_bool(model.gguf, "inferfs.embedding.normalize", &normalize, NULL), 0);
     assert_int_equal(gguf_get_bool(model.gguf, "bert.attention.causal", &causal, NULL), 0);
-    assert_true(normalize && !causal);
+    assert_false(causal);
     expect_f32(&model, "bert.attention.layer_norm_epsilon", 1e-12);
     close_model(&model);
     texts.pooling = text_of("{\"pooling_mode\":\"lasttoken\"}");
