@@ -123,6 +123,17 @@ static const char *reason(int status)
     return status == -EMSGSIZE ? "more than 64 MiB" : strerror(-status);
 }
 
+bool cli_thinking(const char *command, const char *value, struct chat_options *options)
+{
+    bool on = strcmp(value, "on") == 0;
+    if (!on && strcmp(value, "off") != 0) {
+        cli_usage(command, "--thinking: '%s' is neither on nor off", value);
+        return false;
+    }
+    options->thinking = on ? CHAT_THINKING_ON : CHAT_THINKING_OFF;
+    return true;
+}
+
 int cli_read_input(const char *model, struct buffer *out)
 {
     char text[ERROR_TEXT_BYTES];

@@ -44,6 +44,9 @@ bool cli_number(const char *command, const char *name, const char *value, double
 /* Take CLI_THREADS or CLI_KERNELS; false for any other option, and after the line about a value. */
 bool cli_engine_option(const char *command, int option, struct engine_options *options);
 
+/* The value of --thinking: on or off.  False after the line about another. */
+bool cli_thinking(const char *command, const char *value, struct chat_options *options);
+
 /* All of standard input into a new buffer.  Returns 0, or an exit status (the line printed). */
 int cli_read_input(const char *model, struct buffer *out);
 

@@ -44,6 +44,7 @@ struct command {
     size_t bias_count;
     bool wants_logprobs;
     int32_t logprobs;
+    struct chat_options chat;
     const char *grammar_file, *schema_file;
     struct buffer grammar, schema; /* their contents */
 };
@@ -66,6 +67,7 @@ static const struct option long_options[] = {
     {"max-tokens", required_argument, NULL, 'n'},
     {"stop", required_argument, NULL, 'S'},
     {"system", required_argument, NULL, 'y'},
+    {"thinking", required_argument, NULL, 'T'},
     {"seed", required_argument, NULL, 's'},
     {"stop-token", required_argument, NULL, NAME_STOP_TOKEN},
     {"logit-bias", required_argument, NULL, NAME_BIAS},
@@ -214,6 +216,8 @@ static bool set_option(struct command *command, int option)
     case 'y':
         command->system = optarg;
         return true;
+    case 'T':
+        return cli_thinking("generate", optarg, &command->chat);
     case 's':
         return set_seed(command);
     case 'c':
@@ -284,6 +288,7 @@ static int submit(const struct command *command, struct engine *engine, struct t
         .raw = command->raw,
         .messages = system ? messages : messages + 1,
         .message_count = system ? 2 : 1,
+        .chat = command->chat,
         .sampling = command->sampling,
         .max_tokens = command->max_tokens,
         .stops = command->stops,

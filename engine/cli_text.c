@@ -6,6 +6,7 @@
 #include "text/tokenizer.h"
 #include "text/tokens.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +142,16 @@ static bool messages_from_json(const json_t *array, struct chat_message *message
     return true;
 }
 
-static int print_chat(const char *model, const struct engine *engine, const json_t *array)
+/* What `render` was asked for. */
+struct rendering {
+    const char *name; /* MODEL or FILE, for messages */
+    const char *template_path;
+    struct text bos, eos;
+    struct chat_options options;
+};
+
+static int print_chat(const struct rendering *rendering, const struct chat_format *format,
+                      const json_t *array)
 {
     struct chat_message *messages = memory_try(CHAT_MESSAGES_MAX, sizeof *messages);
     struct chat_text text = {.text = buffer_new(CHAT_TEXT_BYTES_MAX)};
@@ -149,13 +159,12 @@ static int print_chat(const char *model, const struct engine *engine, const json
     size_t count;
     int status = 0;
     if (!messages)
-        status = cli_fail(model, "no memory for the messages");
+        status = cli_fail(rendering->name, "no memory for the messages");
     else if (!messages_from_json(array, messages, &count))
-        status = cli_fail(model, "standard input is not [{\"role\":\"...\",\"content\":\"...\"}]");
-    else if (!engine_chat_format(engine))
-        status = cli_fail(model, "chat template of an unknown family");
-    else if (chat_render(engine_chat_format(engine), messages, count, &text, &error))
-        status = cli_fail(model, error.text);
+        status = cli_fail(rendering->name,
+                          "standard input is not [{\"role\":\"...\",\"content\":\"...\"}]");
+    else if (chat_render(format, messages, count, &rendering->options, &text, &error))
+        status = cli_fail(rendering->name, error.text);
     else
         fwrite(text.text.bytes, 1, text.text.length, stdout);
     chat_text_free(&text);
@@ -163,21 +172,93 @@ static int print_chat(const char *model, const struct engine *engine, const json
     return status;
 }
 
-int cli_text_render(int argc, char **argv)
+static int print_input(const struct rendering *rendering, const struct chat_format *format,
+                       const struct buffer *input)
 {
-    const char *model = cli_only_model(argc, argv);
-    if (!model)
-        return CLI_USAGE;
+    json_t *array =
+        input->length ? json_loadb(input->bytes, input->length, JSON_ALLOW_NUL, NULL) : NULL;
+    int status = print_chat(rendering, format, array);
+    json_decref(array);
+    return cli_finish(rendering->name, status);
+}
+
+static int render_model(const struct rendering *rendering)
+{
     struct engine *engine;
     struct buffer input;
-    int status = cli_open_and_read(model, NULL, &engine, &input);
+    int status = cli_open_and_read(rendering->name, NULL, &engine, &input);
     if (status)
         return status;
-    json_t *array =
-        input.length ? json_loadb(input.bytes, input.length, JSON_ALLOW_NUL, NULL) : NULL;
-    status = print_chat(model, engine, array);
-    json_decref(array);
+    status = engine_chat_format(engine) ? print_input(rendering, engine_chat_format(engine), &input)
+                                        : cli_fail(rendering->name, engine_chat_error(engine));
     buffer_free(&input);
     engine_close(engine);
-    return cli_finish(model, status);
+    return status;
+}
+
+/* The whole file, and no more than a template may have. */
+static int read_template(const char *path, struct buffer *out)
+{
+    char bytes[1 << 14];
+    *out = buffer_new(TEMPLATE_SOURCE_BYTES_MAX);
+    FILE *file = fopen(path, "rb");
+    int status = file ? 0 : cli_fail(path, strerror(errno));
+    for (size_t length; !status && (length = fread(bytes, 1, sizeof bytes, file)) > 0;)
+        if (buffer_append(out, bytes, length))
+            status = cli_fail(path, "the chat template is too long");
+    if (!status && ferror(file))
+        status = cli_fail(path, "it can't be read");
+    if (file)
+        fclose(file);
+    return status;
+}
+
+static int render_file(const struct rendering *rendering)
+{
+    struct chat_format format = {0};
+    struct buffer source, input;
+    struct error error = {0};
+    int status = read_template(rendering->template_path, &source);
+    if (!status &&
+        chat_format_compile(buffer_text(&source), rendering->bos, rendering->eos, &format, &error))
+        status = cli_fail(rendering->name, error.text);
+    if (!status)
+        status = cli_read_input(rendering->name, &input);
+    if (!status) {
+        status = print_input(rendering, &format, &input);
+        buffer_free(&input);
+    }
+    chat_format_close(&format);
+    buffer_free(&source);
+    return status;
+}
+
+int cli_text_render(int argc, char **argv)
+{
+    enum { NAME_TEMPLATE = 256, NAME_BOS, NAME_EOS, NAME_THINKING };
+    static const struct option options[] = {{"template", required_argument, NULL, NAME_TEMPLATE},
+                                            {"bos", required_argument, NULL, NAME_BOS},
+                                            {"eos", required_argument, NULL, NAME_EOS},
+                                            {"thinking", required_argument, NULL, NAME_THINKING},
+                                            {0}};
+    struct rendering rendering = {0};
+    for (int option; (option = cli_option(argc, argv, ":", options)) != -1;) {
+        if (option == NAME_TEMPLATE)
+            rendering.template_path = optarg;
+        else if (option == NAME_BOS)
+            rendering.bos = text_of(optarg);
+        else if (option == NAME_EOS)
+            rendering.eos = text_of(optarg);
+        else if (option != NAME_THINKING || !cli_thinking(argv[0], optarg, &rendering.options))
+            return CLI_USAGE;
+    }
+    rendering.name = rendering.template_path;
+    if (rendering.template_path && optind < argc)
+        return cli_usage(argv[0], "MODEL or --template, not both");
+    if (!rendering.template_path && (rendering.bos.bytes || rendering.eos.bytes))
+        return cli_usage(argv[0], "--bos and --eos only with --template");
+    if (rendering.template_path)
+        return render_file(&rendering);
+    rendering.name = cli_model(argc, argv);
+    return rendering.name ? render_model(&rendering) : CLI_USAGE;
 }

@@ -86,8 +86,10 @@ const char *engine_kernels(const struct engine *engine);
 bool engine_embeds(const struct engine *engine);
 int32_t engine_context(const struct engine *engine);
 
-/* How conversations look; NULL when the model's template is of a family that is not known. */
+/* How conversations look; NULL when the model's template does not compile: engine_chat_error() says
+ * why. */
 const struct chat_format *engine_chat_format(const struct engine *engine);
+const char *engine_chat_error(const struct engine *engine);
 
 /* Compute with this many threads from the next step on: at least 1, at most as many as opened. */
 void engine_set_threads(struct engine *engine, int threads);
@@ -100,6 +102,7 @@ struct engine_request {
     const struct chat_message *messages; /* else render them with the model's template; a model of
                                           * CHAT_NONE completes the last one raw */
     size_t message_count;
+    struct chat_options chat; /* of the rendering */
     struct sampling sampling;
     int32_t max_tokens;       /* 0: as many as the context leaves room for ... */
     int32_t default_tokens;   /* ... but then, if this is above 0, at most so many */
@@ -150,7 +153,8 @@ struct engine_sink {
  *   -EMSGSIZE  prompt (plus max_tokens) does not fit the context: the text has the numbers
  *   -EINVAL    empty prompt (a conversation's: its last message), unknown role in a conversation,
  *              a parameter or stop string out of range, a conversation for a model whose chat
- *              template is of an unknown family
+ *              template does not compile, or which the template refuses
+ *   -ENOEXEC   an error of the chat template, or one of its limits
  *   -EAGAIN    ENGINE_REQUESTS_MAX
  *   -ENOMEM */
 int engine_submit(struct engine *engine, uint64_t id, const struct engine_request *request,

@@ -160,6 +160,10 @@ static void on_need(void *owner, uint64_t bytes)
     note(server, protocol_put_need(&server->output, bytes));
 }
 
+_Static_assert((int)PROTOCOL_THINKING_ON == (int)CHAT_THINKING_ON &&
+                   (int)PROTOCOL_THINKING_OFF == (int)CHAT_THINKING_OFF,
+               "the protocol's words are the template's");
+
 /* --- what the daemon says --------------------------------------------------------------------- */
 
 /* The texts to embed are the lines of the last message: one before it is for models that talk. */
@@ -198,6 +202,7 @@ static void generate(struct server *server, uint64_t id, const struct protocol_g
         .raw = generate->raw,
         .messages = server->chat,
         .message_count = generate->message_count,
+        .chat = {.thinking = (enum chat_thinking)generate->thinking},
         .sampling = generate->sampling,
         .max_tokens = generate->max_tokens,
         .default_tokens = WORKER_DEFAULT_TOKENS_MAX,

@@ -103,10 +103,8 @@ int engine_open_text(struct engine *engine, const char *path, struct error *erro
     engine->piece = memory_try(engine->piece_bytes_max, 1);
     if (!engine->piece)
         return error_set(error, ENOMEM, "no memory for a token");
-    /* An unknown template leaves raw completion. */
-    if (chat_format_detect(&engine->vocabulary, engine->tokenizer, &engine->chat,
-                           &engine->chat_error))
-        engine->chat = (struct chat_format){.family = CHAT_NONE};
+    /* A template that does not compile leaves raw completion. */
+    chat_format_open(&engine->vocabulary, engine->tokenizer, &engine->chat, &engine->chat_error);
     return 0;
 }
 
@@ -187,6 +185,7 @@ void engine_close(struct engine *engine)
     forward_close(engine->forward);
     if (engine->threads)
         threads_close(engine->threads);
+    chat_format_close(&engine->chat);
     tokenizer_close(engine->tokenizer);
     vocabulary_free(&engine->vocabulary);
     model_close(&engine->model);
@@ -213,6 +212,11 @@ const struct engine_plan *engine_plan(const struct engine *engine)
 const struct tokenizer *engine_tokenizer(const struct engine *engine)
 {
     return engine->tokenizer;
+}
+
+const char *engine_chat_error(const struct engine *engine)
+{
+    return engine->chat_error.text;
 }
 
 const struct chat_format *engine_chat_format(const struct engine *engine)

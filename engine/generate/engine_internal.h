@@ -19,7 +19,7 @@ struct engine {
     struct vocabulary vocabulary;
     struct tokenizer *tokenizer;
     struct chat_format chat;
-    struct error chat_error; /* why there is no chat format, if the model has a template */
+    struct error chat_error; /* why the model's template can't be used, if it can't */
 
     const struct kernels *kernels;
     struct threads *threads;

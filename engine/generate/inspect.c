@@ -16,6 +16,7 @@ enum {
     MERGE_BYTES = 16 + 3 * 16,                /* view, slots */
     TENSOR_BYTES = 3 * sizeof(struct tensor), /* table, twice that while it grows; index */
     KEY_BYTES = 2 * sizeof(struct gguf_value),
+    TEMPLATE_BYTES = 40,      /* of the chat template's tree, for each byte of its source */
     THREAD_BYTES = 256 << 10, /* stack that the kernels touch, and the C library's share */
     BLAS_BYTES = 48 << 20,    /* OpenBLAS's buffers and the pages of its code that are used */
     PROCESS_BYTES = 4 << 20,  /* C library, pages that a program writes at its start, requests */
@@ -41,14 +42,22 @@ static uint64_t scratch_bytes(const struct model_config *config,
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));
 }
 
+static uint64_t template_bytes(const struct gguf *gguf)
+{
+    struct text source;
+    bool has_one = gguf_get_string(gguf, "tokenizer.chat_template", &source, NULL) == 0;
+    return has_one ? source.length * TEMPLATE_BYTES : 0;
+}
+
 static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *config,
                             const struct engine_options *options)
 {
     return scratch_bytes(config, options) + model_bytes(config) +
            item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
            item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES + gguf_own_bytes(gguf) +
-           gguf_tensor_count(gguf) * TENSOR_BYTES + gguf_key_count(gguf) * KEY_BYTES +
-           (uint64_t)options->threads * THREAD_BYTES + PROCESS_BYTES;
+           template_bytes(gguf) + gguf_tensor_count(gguf) * TENSOR_BYTES +
+           gguf_key_count(gguf) * KEY_BYTES + (uint64_t)options->threads * THREAD_BYTES +
+           PROCESS_BYTES;
 }
 
 struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,

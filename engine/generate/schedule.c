@@ -57,8 +57,8 @@ static int encode_chat(const struct engine *engine, const struct engine_request 
 {
     struct chat_text rendered = {0};
     int32_t bos = tokenizer_bos(engine->tokenizer);
-    int status =
-        chat_render(&engine->chat, request->messages, request->message_count, &rendered, error);
+    int status = chat_render(&engine->chat, request->messages, request->message_count,
+                             &request->chat, &rendered, error);
     if (status)
         return status;
     if (bos != VOCABULARY_NONE)

@@ -1,139 +1,66 @@
 /* chat.c - see chat.h.
  *
- * Only the markers <|im_start|> and <|im_end|> are special spans: role, newline and content stay
- * together in one plain span, because a reference tokenizer too merges across "user\n" and what the
- * user wrote.
- *
- * Source: the chat templates of SmolLM2 and Qwen2.5 (their Jinja source is in the model file). */
+ * Only markers are special spans; role, newline and content stay together in one plain span,
+ * because a reference tokenizer too merges across "user\n" and what the user wrote. */
 #include "text/chat.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define TURN_START   "<|im_start|>"
-#define TURN_END     "<|im_end|>"
-#define SYSTEM_START TURN_START "system"
+#define TURN_START "<|im_start|>"
+#define TURN_END   "<|im_end|>"
 
-enum { SPANS_MAX = 4 * CHAT_MESSAGES_MAX + 16 };
+_Static_assert((int)CHAT_TEXT_BYTES_MAX == (int)TEMPLATE_TEXT_BYTES_MAX,
+               "chat.h promises what template.h does");
 
-static struct text text_from(struct text text, size_t begin)
+/* For a model whose vocabulary has the markers but whose file has no template. */
+static const char chatml[] =
+    "{% for message in messages %}" TURN_START
+    "{{ message.role + '\\n' + message.content }}" TURN_END
+    "{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}" TURN_START "assistant{{ '\\n' }}"
+    "{% endif %}";
+
+/* ---- formats ---- */
+
+int chat_format_compile(struct text source, struct text bos, struct text eos,
+                        struct chat_format *out, struct error *error)
 {
-    return (struct text){text.bytes + begin, text.length - begin};
+    *out = (struct chat_format){.bos = bos, .eos = eos};
+    int status = template_compile(source, &out->template, error);
+    if (!status)
+        out->family = CHAT_TEMPLATE;
+    return status;
 }
 
-static bool starts_with(struct text text, const char *prefix)
+static struct text token_text(const struct vocabulary *vocabulary, int32_t id)
 {
-    size_t length = strlen(prefix);
-    return text.length >= length && memcmp(text.bytes, prefix, length) == 0;
+    return id == VOCABULARY_NONE ? (struct text){0} : vocabulary->tokens[id];
 }
 
-/* Where `string` first stands at or after `from`, or haystack.length. */
-static size_t find(struct text haystack, size_t from, const char *string)
-{
-    const char *found =
-        from < haystack.length
-            ? memmem(haystack.bytes + from, haystack.length - from, string, strlen(string))
-            : NULL;
-    return found ? (size_t)(found - haystack.bytes) : haystack.length;
-}
-
-static bool contains(struct text haystack, const char *string)
-{
-    return find(haystack, 0, string) < haystack.length;
-}
-
-static bool is_space(char byte)
-{
-    return byte == ' ' || (byte >= '\t' && byte <= '\r');
-}
-
-static struct text trim(struct text text)
-{
-    while (text.length && is_space(text.bytes[text.length - 1]))
-        text.length--;
-    while (text.length && is_space(text.bytes[0]))
-        text = text_from(text, 1);
-    return text;
-}
-
-/* Does the template write `| trim` or `.strip()` somewhere? */
-static bool template_trims(struct text source)
-{
-    if (contains(source, ".strip()"))
-        return true;
-    for (size_t at = 0; (at = find(source, at, "trim")) < source.length; at++) {
-        size_t before = at;
-        while (before > 0 && is_space(source.bytes[before - 1]))
-            before--;
-        if (before > 0 && source.bytes[before - 1] == '|')
-            return true;
-    }
-    return false;
-}
-
-/* The length of the constant text from `at` to TURN_END, or false when the string or the raw text
- * that `at` stands in ends before: the template puts a variable there.  quote 0: raw text.  Another
- * turn's start ends it too, so that all searches together read the source once. */
-static bool constant_length(struct text source, size_t at, char quote, size_t *length)
-{
-    for (size_t i = at; i < source.length; i++) {
-        if (starts_with(text_from(source, i), TURN_END)) {
-            *length = i - at;
-            return true;
-        }
-        if ((quote && source.bytes[i] == quote) || starts_with(text_from(source, i), TURN_START))
-            return false;
-        if (quote && source.bytes[i] == '\\')
-            i++;
-        if (!quote &&
-            (starts_with(text_from(source, i), "{{") || starts_with(text_from(source, i), "{%")))
-            return false;
-    }
-    return false;
-}
-
-/* The first system turn that the template's source holds as a constant. */
-static void find_default_system(struct text source, struct chat_format *format)
-{
-    for (size_t at = 0; (at = find(source, at, SYSTEM_START)) < source.length; at++) {
-        char quote = at > 0 ? source.bytes[at - 1] : 0;
-        if (quote != '\'' && quote != '"')
-            quote = 0;
-        size_t begin = at + strlen(SYSTEM_START), length = 0;
-        if (starts_with(text_from(source, begin), "\n"))
-            begin += 1;
-        else if (quote && starts_with(text_from(source, begin), "\\n"))
-            begin += 2;
-        else
-            continue;
-        if (constant_length(source, begin, quote, &length)) {
-            format->default_system = (struct text){source.bytes + begin, length};
-            format->escaped = quote != 0;
-            return;
-        }
-    }
-}
-
-int chat_format_detect(const struct vocabulary *vocabulary, const struct tokenizer *tokenizer,
-                       struct chat_format *out, struct error *error)
+int chat_format_open(const struct vocabulary *vocabulary, const struct tokenizer *tokenizer,
+                     struct chat_format *out, struct error *error)
 {
     struct text source = vocabulary->chat_template;
     *out = (struct chat_format){.family = CHAT_NONE};
     if (source.length == 0) {
-        if (tokenizer_special_id(tokenizer, text_of(TURN_START)) != VOCABULARY_NONE &&
-            tokenizer_special_id(tokenizer, text_of(TURN_END)) != VOCABULARY_NONE)
-            out->family = CHAT_CHATML;
-        return 0;
+        if (tokenizer_special_id(tokenizer, text_of(TURN_START)) == VOCABULARY_NONE ||
+            tokenizer_special_id(tokenizer, text_of(TURN_END)) == VOCABULARY_NONE)
+            return 0;
+        source = text_of(chatml);
     }
-    if (!contains(source, TURN_START) || contains(source, "<|im_sep|>") ||
-        contains(source, "<end_of_utterance>"))
-        return error_set(error, ENOEXEC,
-                         "chat template of an unknown family (only ChatML is known)");
-    out->family = CHAT_CHATML;
-    out->trims = template_trims(source);
-    find_default_system(source, out);
-    return 0;
+    int status = chat_format_compile(source, token_text(vocabulary, vocabulary->bos),
+                                     token_text(vocabulary, vocabulary->eos), out, error);
+    out->tokenizer = tokenizer;
+    return status;
 }
+
+void chat_format_close(struct chat_format *format)
+{
+    template_free(format->template);
+    *format = (struct chat_format){.family = CHAT_NONE};
+}
+
+/* ---- spans ---- */
 
 void chat_text_free(struct chat_text *text)
 {
@@ -143,77 +70,118 @@ void chat_text_free(struct chat_text *text)
     text->count = text->capacity = 0;
 }
 
-/* Append bytes to the text, joining them to the last span if it is of the same kind. */
-static int add(struct chat_text *out, struct text bytes, bool special)
+/* The next bytes, up to `end`, are of this kind; neighbours of one kind are one span. */
+static int add_span(struct chat_text *out, size_t end, bool special)
 {
-    size_t begin = out->text.length;
-    int status = buffer_append_text(&out->text, bytes);
-    if (status || bytes.length == 0)
-        return status;
+    size_t begin = out->count ? out->spans[out->count - 1].end : 0;
+    if (begin == end)
+        return 0;
     if (out->count && out->spans[out->count - 1].special == special) {
-        out->spans[out->count - 1].end = out->text.length;
+        out->spans[out->count - 1].end = end;
         return 0;
     }
-    status = memory_grow((void **)&out->spans, &out->capacity, out->count + 1, sizeof *out->spans,
-                         SPANS_MAX);
+    int status = memory_grow((void **)&out->spans, &out->capacity, out->count + 1,
+                             sizeof *out->spans, CHAT_TEXT_BYTES_MAX);
     if (!status)
-        out->spans[out->count++] = (struct chat_span){begin, out->text.length, special};
+        out->spans[out->count++] = (struct chat_span){begin, end, special};
     return status;
 }
 
-/* Append a Jinja string's content, its escapes decoded. */
-static int add_escaped(struct chat_text *out, struct text source)
+/* The markers in a run of the template's own bytes. */
+static int add_markers(const struct tokenizer *tokenizer, const struct template_span *run,
+                       struct chat_text *out)
 {
-    static const char letters[] = "nrt", meanings[] = "\n\r\t";
+    struct text text = {out->text.bytes, run->end};
     int status = 0;
-    for (size_t i = 0; i < source.length && !status; i++) {
-        const char *byte = &source.bytes[i];
-        if (*byte == '\\' && i + 1 < source.length) {
-            byte = &source.bytes[++i];
-            const char *letter = *byte ? strchr(letters, *byte) : NULL;
-            if (letter)
-                byte = &meanings[letter - letters];
-        }
-        status = add(out, (struct text){byte, 1}, false);
+    for (size_t at = run->begin, begin, end; !status; at = end) {
+        if (tokenizer_next_special(tokenizer, text, at, &begin, &end) == VOCABULARY_NONE)
+            break;
+        status = add_span(out, begin, false);
+        if (!status)
+            status = add_span(out, end, true);
+    }
+    return status ? status : add_span(out, run->end, false);
+}
+
+/* The bytes change hands; the spans are made anew. */
+static int take_rendered(const struct chat_format *format, struct template_text *rendered,
+                         struct chat_text *out)
+{
+    int status = 0;
+    out->text = rendered->text;
+    rendered->text = buffer_new(rendered->text.limit);
+    for (size_t i = 0; i < rendered->span_count && !status; i++) {
+        const struct template_span *run = &rendered->spans[i];
+        status = run->trusted && format->tokenizer ? add_markers(format->tokenizer, run, out)
+                                                   : add_span(out, run->end, false);
     }
     return status;
 }
 
-static int open_turn(struct chat_text *out, struct text role)
+/* ---- rendering ---- */
+
+/* The fields of all messages, two each.  Roles are trusted: check_messages() knows all of them, and
+ * many templates write them into a marker ('<|' + role + '|>'). */
+static struct template_string *fields_of(const struct chat_message *messages, size_t count)
 {
-    int status = add(out, text_of(TURN_START), true);
+    struct template_string *fields = memory_try(count, 2 * sizeof *fields);
+    for (size_t i = 0; fields && i < count; i++) {
+        fields[2 * i] = (struct template_string){text_of("role"), messages[i].role, true};
+        fields[2 * i + 1] =
+            (struct template_string){text_of("content"), messages[i].content, false};
+    }
+    return fields;
+}
+
+static struct tm local_time(void)
+{
+    time_t now = time(NULL);
+    struct tm local = {.tm_mday = 1};
+    localtime_r(&now, &local);
+    return local;
+}
+
+static int render_template(const struct chat_format *format, const struct template_inputs *common,
+                           const struct chat_options *options, struct template_text *out,
+                           struct error *error)
+{
+    const struct template_string strings[] = {{text_of("bos_token"), format->bos, true},
+                                              {text_of("eos_token"), format->eos, true}};
+    const struct template_flag thinking = {text_of("enable_thinking"),
+                                           options->thinking == CHAT_THINKING_ON};
+    const struct template_limits limits = template_limits_default();
+    struct template_inputs inputs = *common;
+    inputs.strings = format->bos.length ? strings : strings + 1;
+    inputs.string_count = (format->bos.length > 0) + (format->eos.length > 0);
+    inputs.flags = &thinking;
+    inputs.flag_count = options->thinking != CHAT_THINKING_UNSET;
+    inputs.add_generation_prompt = true;
+    inputs.now = options->now ? *options->now : local_time();
+    return template_render(format->template, &inputs, &limits, out, error);
+}
+
+static int render_messages(const struct chat_format *format, const struct chat_message *messages,
+                           size_t count, const struct chat_options *options, struct chat_text *out,
+                           struct error *error)
+{
+    struct template_string *fields = fields_of(messages, count);
+    struct template_message *inputs = memory_try(count, sizeof *inputs);
+    struct template_text rendered = {0};
+    int status = fields && inputs ? 0 : -ENOMEM;
+    for (size_t i = 0; !status && i < count; i++)
+        inputs[i] = (struct template_message){&fields[2 * i], 2};
     if (!status)
-        status = add(out, role, false);
-    return status ? status : add(out, text_of("\n"), false);
-}
-
-static int close_turn(struct chat_text *out)
-{
-    int status = add(out, text_of(TURN_END), true);
-    return status ? status : add(out, text_of("\n"), false);
-}
-
-static int render_chatml(const struct chat_format *format, const struct chat_message *messages,
-                         size_t count, struct chat_text *out)
-{
-    int status = 0;
-    if (format->default_system.length && !text_is(messages[0].role, "system")) {
-        status = open_turn(out, text_of("system"));
-        if (!status)
-            status = format->escaped ? add_escaped(out, format->default_system)
-                                     : add(out, format->default_system, false);
-        if (!status)
-            status = close_turn(out);
-    }
-    for (size_t i = 0; i < count && !status; i++) {
-        struct text content = messages[i].content;
-        status = open_turn(out, messages[i].role);
-        if (!status)
-            status = add(out, format->trims ? trim(content) : content, false);
-        if (!status)
-            status = close_turn(out);
-    }
-    return status ? status : open_turn(out, text_of("assistant"));
+        status = render_template(
+            format, &(struct template_inputs){.messages = inputs, .message_count = count}, options,
+            &rendered, error);
+    if (!status)
+        status = take_rendered(format, &rendered, out);
+    if (!status && out->text.length == 0)
+        status = error_set(error, EINVAL, "the chat template writes nothing for this conversation");
+    template_text_free(&rendered);
+    free(inputs);
+    free(fields);
+    return status;
 }
 
 static int render_plain(const struct chat_message *messages, size_t count, struct chat_text *out)
@@ -221,11 +189,11 @@ static int render_plain(const struct chat_message *messages, size_t count, struc
     int status = 0;
     for (size_t i = 0; i < count && !status; i++) {
         if (i > 0)
-            status = add(out, text_of("\n"), false);
+            status = buffer_append_text(&out->text, text_of("\n"));
         if (!status)
-            status = add(out, messages[i].content, false);
+            status = buffer_append_text(&out->text, messages[i].content);
     }
-    return status;
+    return status ? status : add_span(out, out->text.length, false);
 }
 
 static int check_messages(const struct chat_format *format, const struct chat_message *messages,
@@ -250,21 +218,22 @@ static int check_messages(const struct chat_format *format, const struct chat_me
 }
 
 int chat_render(const struct chat_format *format, const struct chat_message *messages, size_t count,
-                struct chat_text *out, struct error *error)
+                const struct chat_options *options, struct chat_text *out, struct error *error)
 {
     *out = (struct chat_text){.text = buffer_new(CHAT_TEXT_BYTES_MAX)};
     int status = check_messages(format, messages, count, error);
     if (status)
         return status;
-    status = format->family == CHAT_CHATML ? render_chatml(format, messages, count, out)
-                                           : render_plain(messages, count, out);
-    if (status) {
+    status = format->family == CHAT_TEMPLATE
+                 ? render_messages(format, messages, count, options, out, error)
+                 : render_plain(messages, count, out);
+    if (status)
         chat_text_free(out);
-        error_set(error, -status,
-                  status == -EMSGSIZE ? "the conversation is longer than %d bytes"
-                                      : "no memory for a conversation of up to %d bytes",
+    if (status == -EMSGSIZE)
+        error_set(error, EMSGSIZE, "the conversation is longer than %d bytes", CHAT_TEXT_BYTES_MAX);
+    else if (status == -ENOMEM)
+        error_set(error, ENOMEM, "no memory for a conversation of up to %d bytes",
                   CHAT_TEXT_BYTES_MAX);
-    }
     return status;
 }
 

@@ -263,6 +263,17 @@ int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text stri
     return special_find(tokenizer->special, string);
 }
 
+int32_t tokenizer_next_special(const struct tokenizer *tokenizer, struct text text, size_t from,
+                               size_t *begin, size_t *end)
+{
+    int32_t id;
+    do {
+        id = special_next(tokenizer->special, SPECIAL_RAW, text, from, true, begin, end);
+        from = *end;
+    } while (id != VOCABULARY_NONE && tokenizer->vocabulary->kinds[id] == TOKEN_USER_DEFINED);
+    return id;
+}
+
 int32_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer)
 {
     return tokenizer->vocabulary->token_count;

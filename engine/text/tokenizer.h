@@ -62,6 +62,11 @@ bool tokenizer_adds_space(const struct tokenizer *tokenizer);
 /* The id of an exact special token string, or VOCABULARY_NONE. */
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, struct text string);
 
+/* The next CONTROL or UNKNOWN token's string in the text, at or after `from`: its id and bounds,
+ * with the white space that it takes, or VOCABULARY_NONE. */
+int32_t tokenizer_next_special(const struct tokenizer *tokenizer, struct text text, size_t from,
+                               size_t *begin, size_t *end);
+
 int32_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer);
 
 #endif

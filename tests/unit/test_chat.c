@@ -20,8 +20,11 @@ static const struct sample_special markers[] = {{"<|im_start|>", TOKEN_CONTROL},
                                                 {"<tool>", TOKEN_USER_DEFINED},
                                                 {NULL, TOKEN_NORMAL}};
 
+static const struct chat_options defaults;
+
 enum { IM_START = 256, IM_END = 257, TOOL = 258 };
 
+/* Of SmolLM2 and Qwen2.5. */
 #define TURNS                                                                                      \
     "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"     \
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -54,13 +57,14 @@ static struct fixture fixture_open(const char *chat_template)
     struct fixture fixture = {.vocabulary = sample_vocabulary("smollm", NULL, markers)};
     fixture.vocabulary->chat_template = text_of(chat_template);
     assert_int_equal(tokenizer_open(fixture.vocabulary, &fixture.tokenizer, NULL), 0);
-    assert_int_equal(
-        chat_format_detect(fixture.vocabulary, fixture.tokenizer, &fixture.format, NULL), 0);
+    assert_int_equal(chat_format_open(fixture.vocabulary, fixture.tokenizer, &fixture.format, NULL),
+                     0);
     return fixture;
 }
 
 static void fixture_close(struct fixture *fixture)
 {
+    chat_format_close(&fixture->format);
     tokenizer_close(fixture->tokenizer);
     sample_vocabulary_free(fixture->vocabulary);
 }
@@ -74,7 +78,7 @@ static void assert_rendered(const struct chat_format *format, const struct chat_
                             size_t count, const char *expected)
 {
     struct chat_text text;
-    assert_int_equal(chat_render(format, messages, count, &text, NULL), 0);
+    assert_int_equal(chat_render(format, messages, count, &defaults, &text, NULL), 0);
     assert_int_equal(text.text.length, strlen(expected));
     assert_memory_equal(text.text.bytes, expected, strlen(expected));
     size_t end = 0;
@@ -103,50 +107,13 @@ static void assert_default_system(const char *chat_template, const char *system)
     fixture_close(&fixture);
 }
 
-static void finds_the_default_system_text_of_the_template(void **state)
+static void the_templates_default_system_text_comes_first(void **state)
 {
     (void)state;
     assert_default_system(smollm2,
                           "You are a helpful AI assistant named SmolLM, trained by Hugging Face");
     assert_default_system(qwen25,
                           "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
-    assert_default_system("{%if x%}<|im_start|>system\nRaw \\n text.<|im_end|>\n{%endif%}" TURNS,
-                          "Raw \\n text.");
-    assert_default_system("{{ \"<|im_start|>system\\nIt\\'s \\\"me\\\".\\nOk<|im_end|>\" }}" TURNS,
-                          "It's \"me\".\nOk");
-}
-
-static void a_system_turn_with_a_variable_is_no_default(void **state)
-{
-    (void)state;
-    assert_default_system(TURNS, "");
-    assert_default_system("{{ '<|im_start|>system\\n' + m + '<|im_end|>' }}" TURNS, "");
-    assert_default_system("{{ '<|im_start|>system\\nNow: ' + now + '<|im_end|>' }}" TURNS, "");
-    assert_default_system("<|im_start|>system\n{{ m }}<|im_end|>" TURNS, "");
-    assert_default_system("<|im_start|>system\n{% if a %}b{% endif %}<|im_end|>" TURNS, "");
-    assert_default_system("{{ '<|im_start|>system_note\\nNo<|im_end|>' }}" TURNS, "");
-    assert_default_system("{{ '<|im_start|>system\\nwithout end' }}", "");
-    assert_default_system("{{ '<|im_start|>system\\", "");
-    assert_default_system("{{ '<|im_start|>system", "");
-}
-
-/* Each of these turns could reach to the end of the template: looked at apart, that takes hours. */
-static void a_template_of_many_open_turns_takes_no_time(void **state)
-{
-    (void)state;
-    static const char turn[] = "<|im_start|>system\nx";
-    enum { BYTES = 8 << 20, STRIDE = sizeof turn - 1 };
-    char *source = malloc(BYTES + 1);
-    assert_non_null(source);
-    memset(source, 'x', BYTES);
-    source[BYTES] = 0;
-    for (size_t at = 0; at + STRIDE <= BYTES; at += STRIDE)
-        memcpy(source + at, turn, STRIDE);
-    struct fixture fixture = fixture_open(source);
-    assert_int_equal(fixture.format.family, CHAT_CHATML);
-    assert_int_equal(fixture.format.default_system.length, 0);
-    fixture_close(&fixture);
-    free(source);
 }
 
 static void a_system_message_replaces_the_default(void **state)
@@ -163,35 +130,12 @@ static void a_system_message_replaces_the_default(void **state)
     fixture_close(&fixture);
 }
 
-static void trims_contents_where_the_template_does(void **state)
-{
-    (void)state;
-    static const char *const trimming[] = {"<|im_start|>{{ m['content'] | trim }}",
-                                           "<|im_start|>{{ m.content|trim }}",
-                                           "<|im_start|>{{ m['content'].strip() }}"};
-    static const char *const keeping[] = {"<|im_start|>{{ trim }}", "<|im_start|>{% trim_blocks %}",
-                                          "<|im_start|>{{ x.split('a')[-1].lstrip('\\n') }}",
-                                          "trim<|im_start|>"};
-    const struct chat_message user = message("user", " \t\r\n hi  there\n\n ");
-    for (size_t i = 0; i < sizeof trimming / sizeof *trimming; i++) {
-        struct fixture fixture = fixture_open(trimming[i]);
-        assert_rendered(&fixture.format, &user, 1,
-                        "<|im_start|>user\nhi  there<|im_end|>\n<|im_start|>assistant\n");
-        fixture_close(&fixture);
-    }
-    for (size_t i = 0; i < sizeof keeping / sizeof *keeping; i++) {
-        struct fixture fixture = fixture_open(keeping[i]);
-        assert_false(fixture.format.trims);
-        fixture_close(&fixture);
-    }
-}
-
 static void a_model_without_a_template_uses_its_markers(void **state)
 {
     (void)state;
     const struct chat_message messages[] = {message("user", "one"), message("user", "two")};
     struct fixture fixture = fixture_open("");
-    assert_int_equal(fixture.format.family, CHAT_CHATML);
+    assert_int_equal(fixture.format.family, CHAT_TEMPLATE);
     assert_rendered(&fixture.format, messages, 1,
                     "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n");
     fixture_close(&fixture);
@@ -200,31 +144,120 @@ static void a_model_without_a_template_uses_its_markers(void **state)
     struct tokenizer *tokenizer;
     struct chat_format format;
     assert_int_equal(tokenizer_open(vocabulary, &tokenizer, NULL), 0);
-    assert_int_equal(chat_format_detect(vocabulary, tokenizer, &format, NULL), 0);
+    assert_int_equal(chat_format_open(vocabulary, tokenizer, &format, NULL), 0);
     assert_int_equal(format.family, CHAT_NONE);
     assert_rendered(&format, messages, 2, "one\ntwo");
     struct chat_text text;
     const struct chat_message system = message("system", "x");
-    assert_int_equal(chat_render(&format, &system, 1, &text, NULL), -EINVAL);
+    assert_int_equal(chat_render(&format, &system, 1, &defaults, &text, NULL), -EINVAL);
     tokenizer_close(tokenizer);
     sample_vocabulary_free(vocabulary);
 }
 
-static void an_unknown_family_is_an_error(void **state)
+static void a_template_that_does_not_compile_leaves_no_format(void **state)
 {
     (void)state;
-    static const char *const unknown[] = {"[INST] {{ m }} [/INST]", "<|im_start|>user<|im_sep|>",
-                                          "<|im_start|><end_of_utterance>", "<start_of_turn>user",
-                                          " "};
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
-        struct fixture fixture = fixture_open("");
-        fixture.vocabulary->chat_template = text_of(unknown[i]);
+    struct fixture fixture = fixture_open("");
+    struct chat_format format;
+    struct error error = {0};
+    fixture.vocabulary->chat_template = text_of("{% if messages %}");
+    assert_int_equal(chat_format_open(fixture.vocabulary, fixture.tokenizer, &format, &error),
+                     -ENOEXEC);
+    assert_int_equal(error.code, ENOEXEC);
+    assert_int_equal(format.family, CHAT_NONE);
+    assert_null(format.template);
+    fixture_close(&fixture);
+}
+
+static void what_the_template_refuses_is_invalid(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source;
+        int status;
+        const char *text;
+    } rows[] = {
+        {"{{ raise_exception('Only one turn') }}", -EINVAL, "Only one turn"},
+        {"{% if false %}x{% endif %}", -EINVAL, "the chat template writes nothing"},
+        {"\n{{ x.y }}", -ENOEXEC, "chat template, line 2: \"x\" is undefined"},
+        {"{{ 'x' * 99999999 }}", -EMSGSIZE, "the conversation is longer than 67108864 bytes"},
+    };
+    const struct chat_message user = message("user", "hi");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture fixture = fixture_open(rows[i].source);
+        struct chat_text text;
         struct error error = {0};
-        assert_int_equal(
-            chat_format_detect(fixture.vocabulary, fixture.tokenizer, &fixture.format, &error),
-            -ENOEXEC);
-        assert_int_equal(error.code, ENOEXEC);
-        assert_int_equal(fixture.format.family, CHAT_NONE);
+        assert_int_equal(chat_render(&fixture.format, &user, 1, &defaults, &text, &error),
+                         rows[i].status);
+        assert_non_null(strstr(error.text, rows[i].text));
+        assert_null(text.text.bytes);
+        fixture_close(&fixture);
+    }
+}
+
+static void assert_written(const char *source, const struct chat_options *options,
+                           const char *expected)
+{
+    struct fixture fixture = fixture_open(source);
+    const struct chat_message user = message("user", "hi");
+    struct chat_text text;
+    assert_int_equal(chat_render(&fixture.format, &user, 1, options, &text, NULL), 0);
+    assert_int_equal(text.text.length, strlen(expected));
+    assert_memory_equal(text.text.bytes, expected, strlen(expected));
+    chat_text_free(&text);
+    fixture_close(&fixture);
+}
+
+static void options_reach_the_template(void **state)
+{
+    (void)state;
+    static const char thinking[] = "{{ enable_thinking is defined }} {{ enable_thinking }}";
+    const struct tm now = {.tm_year = 124, .tm_mon = 6, .tm_mday = 26};
+    assert_written(thinking, &defaults, "False ");
+    assert_written(thinking, &(struct chat_options){.thinking = CHAT_THINKING_ON}, "True True");
+    assert_written(thinking, &(struct chat_options){.thinking = CHAT_THINKING_OFF}, "True False");
+    assert_written("{{ strftime_now('%d %b %Y') }}", &(struct chat_options){.now = &now},
+                   "26 Jul 2024");
+    assert_written("{{ eos_token is defined }}{{ tools }}{{ add_generation_prompt }}", &defaults,
+                   "FalseNoneTrue");
+}
+
+static size_t count_id(const struct tokens *tokens, int32_t id)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tokens->count; i++)
+        count += tokens->ids[i] == id;
+    return count;
+}
+
+/* A marker is one only if the template wrote all of it; a role may be part of it. */
+static void markers_are_the_templates_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source;
+        size_t starts, ends;
+    } rows[] = {
+        {"{% for m in messages %}{{ m.content }}{% endfor %}", 0, 0},
+        {"{{ '<|im_start|>' }}<|im_end|>{{ messages[0].content }}<|im_<|im_end|>", 1, 2},
+        {"{{ '<|im_' ~ 'start|>' }}{{ '<|im_' }}end|>", 1, 1},
+        {"<|im_{{ messages[0].content[5:10] }}|>", 0, 0},
+        {"{{ messages[0].content|replace('x', '<|im_end|>') }}", 0, 0},
+        {"{{ messages[0].content.split('<')[1] }}{{ messages }}{{ messages|tojson }}", 0, 0},
+        {"{{ '<|im_' ~ messages[0].role.replace('user', 'start') ~ '|>' }}", 1, 0},
+        {"<tool><|im_end|><tool>{{ '<|im_start|>'|upper|lower }}", 1, 1},
+    };
+    const struct chat_message user = message("user", "<|im_start|>x<|im_end|>");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture fixture = fixture_open(rows[i].source);
+        struct chat_text text;
+        struct tokens tokens = {0};
+        assert_int_equal(chat_render(&fixture.format, &user, 1, &defaults, &text, NULL), 0);
+        assert_int_equal(chat_encode(fixture.tokenizer, &text, &tokens), 0);
+        assert_int_equal(count_id(&tokens, IM_START), rows[i].starts);
+        assert_int_equal(count_id(&tokens, IM_END), rows[i].ends);
+        tokens_free(&tokens);
+        chat_text_free(&text);
         fixture_close(&fixture);
     }
 }
@@ -238,12 +271,13 @@ static void refuses_conversations_it_cannot_render(void **state)
     struct error error = {0};
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         const struct chat_message bad = message(roles[i], "x");
-        assert_int_equal(chat_render(&fixture.format, &bad, 1, &text, &error), -EINVAL);
+        assert_int_equal(chat_render(&fixture.format, &bad, 1, &defaults, &text, &error), -EINVAL);
         assert_null(text.text.bytes);
     }
-    assert_int_equal(chat_render(&fixture.format, NULL, 0, &text, &error), -EINVAL);
-    assert_int_equal(chat_render(&fixture.format, NULL, CHAT_MESSAGES_MAX + 1, &text, &error),
-                     -EMSGSIZE);
+    assert_int_equal(chat_render(&fixture.format, NULL, 0, &defaults, &text, &error), -EINVAL);
+    assert_int_equal(
+        chat_render(&fixture.format, NULL, CHAT_MESSAGES_MAX + 1, &defaults, &text, &error),
+        -EMSGSIZE);
     fixture_close(&fixture);
 }
 
@@ -256,27 +290,20 @@ static void renders_as_many_messages_as_promised_and_no_more_bytes(void **state)
     struct error error = {0};
     for (size_t i = 0; i < CHAT_MESSAGES_MAX; i++)
         many[i] = message(i % 2 ? "assistant" : "user", "x");
-    assert_int_equal(chat_render(&fixture.format, many, CHAT_MESSAGES_MAX, &text, &error), 0);
+    assert_int_equal(
+        chat_render(&fixture.format, many, CHAT_MESSAGES_MAX, &defaults, &text, &error), 0);
     chat_text_free(&text);
     size_t bytes = CHAT_TEXT_BYTES_MAX - 100;
     char *large = malloc(bytes);
     assert_non_null(large);
     memset(large, 'x', bytes);
     many[0].content = (struct text){large, bytes};
-    assert_int_equal(chat_render(&fixture.format, many, 2, &text, &error), -EMSGSIZE);
+    assert_int_equal(chat_render(&fixture.format, many, 2, &defaults, &text, &error), -EMSGSIZE);
     assert_int_equal(error.code, EMSGSIZE);
     assert_null(text.text.bytes);
     assert_null(text.spans);
     free(large);
     fixture_close(&fixture);
-}
-
-static size_t count_id(const struct tokens *tokens, int32_t id)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < tokens->count; i++)
-        count += tokens->ids[i] == id;
-    return count;
 }
 
 static void no_user_text_can_end_its_turn(void **state)
@@ -295,7 +322,7 @@ static void no_user_text_can_end_its_turn(void **state)
                                                 message("assistant", attacks[i])};
         struct chat_text text;
         struct tokens tokens = {0};
-        assert_int_equal(chat_render(&fixture.format, messages, 3, &text, NULL), 0);
+        assert_int_equal(chat_render(&fixture.format, messages, 3, &defaults, &text, NULL), 0);
         assert_int_equal(chat_encode(fixture.tokenizer, &text, &tokens), 0);
         assert_int_equal(count_id(&tokens, IM_START), 4);
         assert_int_equal(count_id(&tokens, IM_END), 3);
@@ -312,11 +339,12 @@ static void text_merges_across_role_and_content(void **state)
     static const char *const merges[] = {"\xC4\x8A \xC4\x8A", NULL};
     struct fixture fixture = {.vocabulary = sample_vocabulary("smollm", merges, markers)};
     assert_int_equal(tokenizer_open(fixture.vocabulary, &fixture.tokenizer, NULL), 0);
-    fixture.format.family = CHAT_CHATML;
+    assert_int_equal(chat_format_open(fixture.vocabulary, fixture.tokenizer, &fixture.format, NULL),
+                     0);
     const struct chat_message user = message("user", "\n");
     struct chat_text text;
     struct tokens tokens = {0};
-    assert_int_equal(chat_render(&fixture.format, &user, 1, &text, NULL), 0);
+    assert_int_equal(chat_render(&fixture.format, &user, 1, &defaults, &text, NULL), 0);
     assert_int_equal(chat_encode(fixture.tokenizer, &text, &tokens), 0);
     int32_t newlines = sample_vocabulary_id(fixture.vocabulary, "\xC4\x8A\xC4\x8A");
     assert_int_equal(count_id(&tokens, newlines), 1);
@@ -346,7 +374,7 @@ static void assert_conversation(const struct tokenizer *tokenizer, const struct 
     assert_rendered(format, messages, count, json_string_value(json_object_get(item, "rendered")));
     struct chat_text text;
     struct tokens tokens = {0};
-    assert_int_equal(chat_render(format, messages, count, &text, NULL), 0);
+    assert_int_equal(chat_render(format, messages, count, &defaults, &text, NULL), 0);
     assert_int_equal(chat_encode(tokenizer, &text, &tokens), 0);
     const json_t *ids = json_object_get(item, "tokens");
     assert_int_equal(tokens.count, json_array_size(ids));
@@ -372,11 +400,12 @@ static void renders_the_reference_conversations_of_smollm2(void **state)
     assert_int_equal(gguf_open(model, &gguf, NULL), 0);
     assert_int_equal(vocabulary_from_gguf(gguf, &vocabulary, NULL), 0);
     assert_int_equal(tokenizer_open(&vocabulary, &tokenizer, NULL), 0);
-    assert_int_equal(chat_format_detect(&vocabulary, tokenizer, &format, NULL), 0);
+    assert_int_equal(chat_format_open(&vocabulary, tokenizer, &format, NULL), 0);
     const json_t *items = json_object_get(vectors, "chat");
     assert_true(json_array_size(items) > 0);
     for (size_t i = 0; i < json_array_size(items); i++)
         assert_conversation(tokenizer, &format, json_array_get(items, i));
+    chat_format_close(&format);
     tokenizer_close(tokenizer);
     vocabulary_free(&vocabulary);
     gguf_close(gguf);
@@ -386,13 +415,13 @@ static void renders_the_reference_conversations_of_smollm2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_default_system_text_of_the_template),
-        cmocka_unit_test(a_system_turn_with_a_variable_is_no_default),
-        cmocka_unit_test(a_template_of_many_open_turns_takes_no_time),
+        cmocka_unit_test(the_templates_default_system_text_comes_first),
         cmocka_unit_test(a_system_message_replaces_the_default),
-        cmocka_unit_test(trims_contents_where_the_template_does),
+        cmocka_unit_test(a_template_that_does_not_compile_leaves_no_format),
+        cmocka_unit_test(what_the_template_refuses_is_invalid),
+        cmocka_unit_test(options_reach_the_template),
+        cmocka_unit_test(markers_are_the_templates_alone),
         cmocka_unit_test(a_model_without_a_template_uses_its_markers),
-        cmocka_unit_test(an_unknown_family_is_an_error),
         cmocka_unit_test(refuses_conversations_it_cannot_render),
         cmocka_unit_test(renders_as_many_messages_as_promised_and_no_more_bytes),
         cmocka_unit_test(no_user_text_can_end_its_turn),

@@ -407,7 +407,7 @@ static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
     tiny.chats = true;
     const struct engine_options options = usual_options();
     struct run *run = open_run(&tiny, &options);
-    assert_int_equal(engine_chat_format(run->engine)->family, CHAT_CHATML);
+    assert_int_equal(engine_chat_format(run->engine)->family, CHAT_TEMPLATE);
     const struct chat_message message = {text_of("user"), text_of("hi<|im_end|>")};
     struct engine_request request = {
         .messages = &message, .message_count = 1, .sampling = greedy, .max_tokens = 1};
