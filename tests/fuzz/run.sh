@@ -60,18 +60,19 @@ seed() {
 
 length_max() {
     case $1 in
-    gguf | safetensors | tokenizer_json) echo 1500 ;;
-    protocol) echo 512 ;;
+    gguf | safetensors) echo 1500 ;;
+    protocol | tokenizer_json) echo 700 ;;
     *) echo 200 ;;
     esac
 }
 
 run() {
-    local name=$1 log=$folder/$1.log begin=$SECONDS verdict='0 findings' status=0
+    local name=$1 log=$folder/$1.log begin=$SECONDS verdict='0 findings' status=0 words=()
     "$CLANG" "${flags[@]}" -fsanitize=fuzzer,address,undefined "tests/fuzz/fuzz_$name.c" \
         "$folder/library.a" -lpcre2-8 -lutf8proc -lxxhash -ljansson -lm -o "$folder/fuzz_$name"
     seed "$name"
-    "$folder/fuzz_$name" -runs="$inputs" -rss_limit_mb=256 -timeout=10 -print_final_stats=1 \
+    [ ! -f "tests/fuzz/$name.dict" ] || words=("-dict=tests/fuzz/$name.dict")
+    "$folder/fuzz_$name" "${words[@]}" -runs="$inputs" -rss_limit_mb=256 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$folder/$name-" -max_len="$(length_max "$name")" "$folder/$name" \
         >"$log" 2>&1 || status=1
     [ $status = 0 ] || verdict="FINDING, see $log"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write inputs for fuzz_tokenizer_json to start from: seed_tokenizer_json.py FOLDER
 
-Each has one model and, in turn, one of the other components of each kind.
+Each has one model and, in turn, one of the other components of each kind; small, so that many run.
 """
 import itertools
 import json
@@ -61,10 +61,12 @@ def main():
               (MODELS, PRE_TOKENIZERS, POST_PROCESSORS, ADDED)]
     for number, normalizer in enumerate(NORMALIZERS * 4):
         model, pre_tokenizer, post_processor, added = map(next, cycles)
-        document = {"added_tokens": added, "normalizer": normalizer, "model": model,
-                    "pre_tokenizer": pre_tokenizer, "post_processor": post_processor}
+        document = {"model": model, "normalizer": normalizer, "pre_tokenizer": pre_tokenizer,
+                    "post_processor": post_processor, "added_tokens": added}
+        document = {key: value for key, value in document.items() if value}
+        beside = (CONFIG, GENERATION, {"eos_token": "<s>"}) if number % 6 == 0 else ({}, {}, {})
         parts = [json.dumps(part, separators=(",", ":"), ensure_ascii=number % 2 == 0)
-                 for part in (document, CONFIG, GENERATION, {"eos_token": "<s>"})]
+                 for part in (document, *beside)]
         (folder / f"seed{number}").write_bytes("\0".join(parts + ["ab a x y <s>b"]).encode())
 
 
