@@ -29,25 +29,69 @@ static int find_breakers(struct engine *engine)
     return 0;
 }
 
+/* The tree of tokens is made when the first request needs it. */
+static int prepare_constraint(struct engine *engine, const struct engine_request *request,
+                              struct sequence *sequence, struct error *error)
+{
+    const bool has_schema = request->json_schema.length > 0;
+    int status = 0;
+    if (request->grammar.length == 0 && !has_schema)
+        return 0;
+    if (request->grammar.length > 0 && has_schema)
+        return error_set(error, EINVAL, "both a grammar and a JSON schema are given");
+    if (!engine->trie)
+        status = token_trie_open(engine->tokenizer, engine->model.config.vocabulary, &engine->trie,
+                                 error);
+    if (!status)
+        status = constraint_open(has_schema ? CONSTRAINT_SCHEMA : CONSTRAINT_GRAMMAR,
+                                 has_schema ? request->json_schema : request->grammar,
+                                 engine->tokenizer, engine->trie, &sequence->constraint, error);
+    if (status != -EMSGSIZE)
+        return status;
+    if (error)
+        error->code = EINVAL;
+    return -EINVAL;
+}
+
 int engine_prepare_choice(struct engine *engine, const struct engine_request *request,
                           struct sequence *sequence, struct error *error)
 {
     if (request->sampling.dry_multiplier > 0 && !engine->dry_breakers && find_breakers(engine))
         return error_set(error, ENOMEM, "no memory for the tokens that break passages");
     sequence->sampler.breakers = engine->dry_breakers;
-    return 0;
+    return prepare_constraint(engine, request, sequence, error);
 }
 
-int32_t engine_choose(struct engine *engine, struct sequence *sequence, float *logits,
-                      struct logprobs *logprobs)
+/* Apart from memory, what fails here is one answer, not a parameter. */
+static int failed(int status, struct error *error)
+{
+    if (status == -ENOMEM)
+        return status;
+    error->code = EIO;
+    return -EIO;
+}
+
+int engine_choose(struct engine *engine, struct sequence *sequence, float *logits, int32_t *token,
+                  struct logprobs *logprobs, struct error *error)
 {
     const int32_t count = engine->model.config.vocabulary;
+    struct constraint *constraint = sequence->constraint;
+    *token = VOCABULARY_NONE;
     if (sequence->wants_logprobs)
         memcpy(engine->own_logits, logits, (size_t)count * sizeof *logits);
     sampler_penalise(&sequence->sampler, logits, count);
-    int32_t token =
-        sampler_choose(&sequence->sampler, engine->kernels, logits, count, engine->candidates);
-    if (token >= 0 && sequence->wants_logprobs)
-        *logprobs = logprobs_read(engine->own_logits, count, token, sequence->logprobs);
-    return token;
+    if (constraint) {
+        int32_t allowed = constraint_mask(constraint, logits, count, error);
+        if (allowed <= 0)
+            return allowed ? failed(allowed, error) : 0;
+    }
+    *token = sampler_choose(&sequence->sampler, engine->kernels, logits, count, engine->candidates);
+    if (*token < 0)
+        return error_set(error, EIO,
+                         constraint ? "the logits of what the grammar allows are not finite"
+                                    : "the logits are not finite");
+    if (sequence->wants_logprobs)
+        *logprobs = logprobs_read(engine->own_logits, count, *token, sequence->logprobs);
+    int status = constraint ? constraint_accept(constraint, *token, error) : 0;
+    return status ? failed(status, error) : 0;
 }

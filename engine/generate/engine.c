@@ -195,6 +195,7 @@ void engine_close(struct engine *engine)
     free(engine->candidates);
     free(engine->own_logits);
     free(engine->dry_breakers);
+    token_trie_close(engine->trie);
     free(engine->batch);
     free(engine);
 }

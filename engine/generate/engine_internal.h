@@ -8,6 +8,7 @@
 #define GENERATE_ENGINE_INTERNAL_H
 
 #include "engine.h"
+#include "generate/constraint.h"
 #include "generate/sequence.h"
 #include "load/gguf.h"
 #include "model/forward.h"
@@ -37,6 +38,7 @@ struct engine {
     struct candidate *candidates; /* [vocabulary] */
     float *own_logits;            /* [vocabulary]: a row as the model gave it, for logprobs */
     uint64_t *dry_breakers;       /* one bit a token; NULL until a request asks for DRY */
+    struct token_trie *trie;      /* NULL until a request has a grammar */
     char *piece;                  /* [piece_bytes_max]: one decoded token */
     size_t piece_bytes_max;
 
@@ -56,14 +58,17 @@ int engine_settle_options(const struct engine_options *options, const struct mod
 struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
                                     const struct engine_options *options);
 
-/* Get ready for what a request says about choosing tokens.  Returns 0, -ENOMEM or -EINVAL. */
+/* Get ready for what a request says about choosing tokens.  Returns 0, -ENOMEM, or -EINVAL: also
+ * what is wrong with a grammar or a schema, or that it passes a limit. */
 int engine_prepare_choice(struct engine *engine, const struct engine_request *request,
                           struct sequence *sequence, struct error *error);
 
-/* The next token of a sequence, from its row of logits, which is changed.  *logprobs is filled if
- * the sequence wants it.  Returns the token, or -1 when the logits are not finite. */
-int32_t engine_choose(struct engine *engine, struct sequence *sequence, float *logits,
-                      struct logprobs *logprobs);
+/* The next token of a sequence, from its row of logits, which is changed; VOCABULARY_NONE when the
+ * answer is complete and the model has no token that says so.  *logprobs is filled if the sequence
+ * wants it.  Returns 0, or -EIO when the logits are not finite, nothing is allowed, or the grammar
+ * passes a limit here; -ENOMEM. */
+int engine_choose(struct engine *engine, struct sequence *sequence, float *logits, int32_t *token,
+                  struct logprobs *logprobs, struct error *error);
 
 /* Vocabulary, tokenizer and chat format of the model at `path`.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
  * is in *engine and is closed with it. */

@@ -289,9 +289,15 @@ static void choose(struct step *step, struct sequence *sequence, float *logits)
     struct engine *engine = step->engine;
     const struct engine_sink *sink = step->sink;
     struct logprobs logprobs;
-    int32_t token = engine_choose(engine, sequence, logits, &logprobs);
-    if (token < 0) {
-        fail(engine, sink, sequence, EIO, "the logits are not finite");
+    struct error error;
+    int32_t token;
+    if (engine_choose(engine, sequence, logits, &token, &logprobs, &error)) {
+        fail(engine, sink, sequence, error.code, error.text);
+        return;
+    }
+    if (token == VOCABULARY_NONE) {
+        show(step, sequence, stop_flush(&sequence->stop));
+        end_running(engine, sink, sequence, ENGINE_STOP, NULL);
         return;
     }
     struct engine_usage *usage = &sequence->usage;
@@ -303,6 +309,7 @@ static void choose(struct step *step, struct sequence *sequence, float *logits)
         sink->token(sink->owner, sequence->id, token, sequence->wants_logprobs ? &logprobs : NULL);
     bool ends = tokenizer_is_end(engine->tokenizer, token) || is_stop_token(sequence, token);
     bool stopped = !ends && show_token(step, sequence, token);
+    ends |= sequence->constraint && constraint_is_finished(sequence->constraint);
     bool full = usage->completion_tokens == sequence->answer_max;
     if (!stopped && (ends || full))
         show(step, sequence, stop_flush(&sequence->stop));

@@ -119,6 +119,7 @@ void sequence_close(struct sequence *sequence, struct kv *kv)
         kv_give(kv, sequence->pages[i]);
     free(sequence->pages);
     free(sequence->biases);
+    constraint_close(sequence->constraint);
     tokens_free(&sequence->prompt);
     stop_close(&sequence->stop);
     free(sequence);

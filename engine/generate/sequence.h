@@ -10,6 +10,7 @@
 #define GENERATE_SEQUENCE_H
 
 #include "engine.h"
+#include "generate/constraint.h"
 #include "generate/kv.h"
 #include "generate/sampler.h"
 #include "generate/stop.h"
@@ -32,6 +33,7 @@ struct sequence {
     bool wants_logprobs;
     int32_t logprobs; /* alternatives of each token */
     struct stop stop;
+    struct constraint *constraint; /* NULL: none */
     struct engine_usage usage;
 };
 

@@ -36,7 +36,7 @@ flags=(-std=gnu17 -D_GNU_SOURCE -Iengine -I. -g -O2 -fno-sanitize-recover=undefi
 build_library() {
     local source object
     for source in engine/protocol.c engine/base/*.c engine/load/*.c engine/text/*.c \
-        engine/text/*/*.c engine/generate/{grammar,constraint,token_trie}*.c \
+        engine/text/*/*.c engine/generate/{grammar,matcher,schema}*.c \
         tests/lib/sample_vocabulary.c; do
         [ -f "$source" ] || continue
         object=$folder/objects/${source//\//_}.o
