@@ -62,6 +62,7 @@ length_max() {
     case $1 in
     gguf | safetensors) echo 1500 ;;
     protocol | tokenizer_json) echo 700 ;;
+    tokenizer) echo 96 ;;
     *) echo 200 ;;
     esac
 }
