@@ -174,8 +174,8 @@ void engine_refuse(struct engine *engine, const struct engine_sink *sink, const 
 
 /* Logits of every position of `tokens`, one call of `row` per position in order; a false return
  * ends it.  For `logits`, `nll` and tests; no request may be running.  Returns 0, -EMSGSIZE,
- * -ENOMEM (also when its KV pages were not granted), -EINVAL (an id out of range), or -EIO when
- * they are not finite. */
+ * -ENOMEM (also when its KV pages were not granted), -EINVAL (an id out of range, or a model that
+ * embeds), or -EIO when they are not finite. */
 int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
                   bool (*row)(void *owner, size_t position, const float *logits, int32_t count),
                   void *owner, struct error *error);

@@ -1,79 +1,60 @@
-/* embedding.c - see embedding.h. */
-#include "generate/embedding.h"
+/* embedding.c - see embedding.h; embedding_internal.h lists the parts. */
+#include "generate/embedding_internal.h"
 
 #include "base/clock.h"
-#include "generate/engine_internal.h"
 #include "generate/vectors.h"
-#include "model/encoder.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* One request. */
-struct embedding {
-    struct embedding *next;
-    uint64_t id;
-    char *bytes;        /* of all texts */
-    struct text *texts; /* [text_count] */
-    size_t text_count;
-    size_t position; /* texts whose vectors are out */
-    enum engine_format format;
-    bool cancelled;
-    struct engine_usage usage;
-};
-
-struct embedder {
-    struct blas *blas;
-    struct encoder *encoder;
-    int32_t tokens_max; /* of a batch */
-    int32_t text_max;   /* tokens of a text */
-    struct embedding *first, **last;
-    int count;
-
-    struct tokens tokens; /* of this batch's texts */
-    struct encoder_text texts[EMBEDDING_BATCH_TEXTS_MAX];
-    int32_t text_count;
-    struct tokens spare;  /* of a text that is being read */
-    struct buffer answer; /* the vectors of a batch, written out */
-    float *vector;        /* [width] */
-};
 
 enum { ANSWER_BYTES_MAX = 64 << 20 };
 
 bool embedding_is_for(const struct model_config *config)
 {
-    return config->family->encoder;
+    return config->family->encoder || config->pooling != CONFIG_POOLING_NONE;
 }
 
-static int32_t batch_tokens(int32_t context)
+/* Of an encoder's batch. */
+static int32_t encoder_tokens(int32_t context)
 {
     return context > EMBEDDING_BATCH_TOKENS ? context : EMBEDDING_BATCH_TOKENS;
 }
 
-size_t embedding_bytes(const struct model_config *config, int32_t context, int threads)
+size_t embedding_bytes(const struct model_config *config, const struct engine_options *options)
 {
-    return encoder_bytes(config, batch_tokens(context), threads) + sizeof(struct embedder) +
-           (size_t)config->width * sizeof(float);
+    const size_t width = (size_t)config->width;
+    const size_t answer = 2 * EMBEDDING_BATCH_TEXTS_MAX * width * VECTORS_NUMBER_BYTES; /* grown */
+    return sizeof(struct embedder) + width * sizeof(float) + answer +
+           (config->family->encoder
+                ? encoder_bytes(config, encoder_tokens(options->context), options->threads)
+                : embedding_decoder_bytes(config, options));
 }
 
-int embedding_open(struct engine *engine, struct error *error)
+static int open_encoder(struct engine *engine, struct error *error)
 {
-    const struct model_config *config = &engine->model.config;
+    struct embedder *embedder = engine->embedder;
+    embedder->tokens_max = encoder_tokens(engine->context);
+    int status = blas_open(&embedder->blas, error);
+    return status ? status
+                  : encoder_open(&engine->model, engine->kernels, embedder->blas, engine->threads,
+                                 embedder->tokens_max, &embedder->encoder, error);
+}
+
+int embedding_open(struct engine *engine, const struct engine_options *options, struct error *error)
+{
     struct embedder *embedder = memory_try(1, sizeof *embedder);
     if (!embedder)
         return error_set(error, ENOMEM, "no memory for embeddings");
     engine->embedder = embedder;
     embedder->last = &embedder->first;
-    embedder->tokens_max = batch_tokens(engine->context);
+    embedder->tokens_max = engine->prefill_chunk;
     embedder->text_max = engine->context;
     embedder->answer = buffer_new(ANSWER_BYTES_MAX);
-    embedder->vector = memory_try((size_t)config->width, sizeof(float));
+    embedder->vector = memory_try((size_t)engine->model.config.width, sizeof(float));
     if (!embedder->vector)
         return error_set(error, ENOMEM, "no memory for embeddings");
-    int status = blas_open(&embedder->blas, error);
-    return status ? status
-                  : encoder_open(&engine->model, engine->kernels, embedder->blas, engine->threads,
-                                 embedder->tokens_max, &embedder->encoder, error);
+    return embedding_is_encoder(engine) ? open_encoder(engine, error)
+                                        : embedding_decoder_open(engine, options, error);
 }
 
 static void free_embedding(struct embedding *embedding)
@@ -83,22 +64,27 @@ static void free_embedding(struct embedding *embedding)
     free(embedding);
 }
 
-void embedding_close(struct embedder *embedder)
+void embedding_close(struct engine *engine)
 {
+    struct embedder *embedder = engine->embedder;
     if (!embedder)
         return;
+    if (embedder->running)
+        free_embedding(embedder->running);
     while (embedder->first) {
         struct embedding *next = embedder->first->next;
         free_embedding(embedder->first);
         embedder->first = next;
     }
+    embedding_decoder_close(engine);
     encoder_close(embedder->encoder);
     blas_close(embedder->blas);
-    tokens_free(&embedder->tokens);
+    tokens_free(&embedder->batch.tokens);
     tokens_free(&embedder->spare);
     buffer_free(&embedder->answer);
     free(embedder->vector);
     free(embedder);
+    engine->embedder = NULL;
 }
 
 /* ---- requests ---- */
@@ -125,10 +111,18 @@ static int copy_texts(struct embedding *embedding, const struct engine_request *
     return 0;
 }
 
+static void put_last(struct embedder *embedder, struct embedding *embedding)
+{
+    *embedder->last = embedding;
+    embedder->last = &embedding->next;
+}
+
 int embedding_submit(struct engine *engine, uint64_t id, const struct engine_request *request,
                      struct error *error)
 {
     struct embedder *embedder = engine->embedder;
+    if (request->message_count)
+        return error_set(error, EINVAL, "the model makes embeddings; it does not generate");
     if (request->text_count == 0)
         return error_set(error, EINVAL, "the prompt has no text to embed");
     if (embedder->count >= ENGINE_REQUESTS_MAX)
@@ -142,35 +136,43 @@ int embedding_submit(struct engine *engine, uint64_t id, const struct engine_req
         free_embedding(embedding);
         return error_set(error, ENOMEM, "no memory for the texts");
     }
-    *embedder->last = embedding;
-    embedder->last = &embedding->next;
+    put_last(embedder, embedding);
     embedder->count++;
     return 0;
 }
 
 void embedding_cancel(struct engine *engine, uint64_t id)
 {
+    struct embedding *running = engine->embedder->running;
+    if (running && running->id == id)
+        running->cancelled = true;
     for (struct embedding *at = engine->embedder->first; at; at = at->next)
         if (at->id == id)
             at->cancelled = true;
 }
 
-static struct embedding *take_first(struct embedder *embedder)
+/* ---- turns ---- */
+
+static struct embedding *unlink_waiting(struct embedder *embedder, struct embedding **link)
 {
-    struct embedding *embedding = embedder->first;
-    embedder->first = embedding->next;
-    if (!embedder->first)
-        embedder->last = &embedder->first;
+    struct embedding *embedding = *link;
+    *link = embedding->next;
+    if (!*link)
+        embedder->last = link;
     embedding->next = NULL;
     return embedding;
 }
 
-static void put_last(struct embedder *embedder, struct embedding *embedding)
+/* The first that has something to do: all but those that wait for pages. */
+static struct embedding **next_turn(struct embedder *embedder)
 {
-    *embedder->last = embedding;
-    embedder->last = &embedding->next;
+    struct embedding **link = &embedder->first;
+    while (*link && (*link)->starved && !(*link)->cancelled)
+        link = &(*link)->next;
+    return link;
 }
 
+/* Tell the sink, then free it: the caller has unlinked it. */
 static void end(struct embedder *embedder, const struct engine_sink *sink,
                 struct embedding *embedding, enum engine_finish finish, const struct error *error)
 {
@@ -182,94 +184,13 @@ static void end(struct embedder *embedder, const struct engine_sink *sink,
     sink->done(sink->owner, id, finish, &usage, error);
 }
 
-/* ---- a batch ---- */
-
-/* The ids of a text in embedder->spare: start token, text, end token, at most text_max of them. */
-static int read_text(const struct engine *engine, struct embedding *embedding, struct text text)
+static void end_running(struct engine *engine, const struct engine_sink *sink,
+                        enum engine_finish finish, const struct error *error)
 {
-    struct embedder *embedder = engine->embedder;
-    struct tokens *ids = &embedder->spare;
-    const int32_t start = tokenizer_bos(engine->tokenizer), last = engine->vocabulary.suffix;
-    ids->count = 0;
-    int status = start == VOCABULARY_NONE ? 0 : tokens_append(ids, start);
-    if (!status)
-        status = tokenizer_encode(engine->tokenizer, text, TOKENIZER_PLAIN, ids);
-    const size_t room = (size_t)embedder->text_max - (last != VOCABULARY_NONE);
-    if (!status && ids->count > room) {
-        ids->count = room;
-        embedding->usage.truncated_texts++;
-    }
-    if (!status && last != VOCABULARY_NONE)
-        status = tokens_append(ids, last);
-    return !status && ids->count == 0 ? -ENODATA : status;
-}
-
-/* Append embedder->spare to the batch. */
-static int add_to_batch(struct embedder *embedder)
-{
-    struct encoder_text *text = &embedder->texts[embedder->text_count++];
-    *text = (struct encoder_text){(int32_t)embedder->tokens.count, (int32_t)embedder->spare.count};
-    int status = 0;
-    for (size_t i = 0; i < embedder->spare.count && !status; i++)
-        status = tokens_append(&embedder->tokens, embedder->spare.ids[i]);
-    return status;
-}
-
-/* As many of the next texts as fit.  */
-static int fill_batch(struct engine *engine, struct embedding *embedding)
-{
-    struct embedder *embedder = engine->embedder;
-    embedder->tokens.count = 0;
-    embedder->text_count = 0;
-    size_t next = embedding->position;
-    while (next < embedding->text_count && embedder->text_count < EMBEDDING_BATCH_TEXTS_MAX) {
-        int32_t truncated = embedding->usage.truncated_texts;
-        int status = read_text(engine, embedding, embedding->texts[next]);
-        if (status)
-            return status;
-        bool fits = embedder->tokens.count + embedder->spare.count <= (size_t)embedder->tokens_max;
-        if (!fits) {
-            embedding->usage.truncated_texts = truncated; /* it is read again in its own batch */
-            return 0;
-        }
-        status = add_to_batch(embedder);
-        if (status)
-            return status;
-        next++;
-    }
-    return 0;
-}
-
-/* Write out the vectors of the batch. */
-static int answer(struct engine *engine, struct embedding *embedding, const float *states)
-{
-    struct embedder *embedder = engine->embedder;
-    const struct model_config *config = &engine->model.config;
-    embedder->answer.length = 0;
-    for (int32_t i = 0; i < embedder->text_count; i++) {
-        const struct encoder_text *text = &embedder->texts[i];
-        vectors_pool(config->pooling, states + (size_t)text->begin * (size_t)config->width,
-                     text->count, config->width, embedder->vector);
-        if (!vectors_normalise(embedder->vector, config->width))
-            return -EIO;
-        int status = embedding->format == ENGINE_F32
-                         ? vectors_write_f32(embedder->vector, config->width, &embedder->answer)
-                         : vectors_write_json(embedder->vector, config->width, &embedder->answer);
-        if (status)
-            return status;
-    }
-    return 0;
-}
-
-static int run_batch(struct engine *engine, struct embedding *embedding)
-{
-    struct embedder *embedder = engine->embedder;
-    int status = fill_batch(engine, embedding);
-    if (status)
-        return status;
-    const float *states = encoder_run(embedder->encoder, engine->threads_used, embedder->tokens.ids,
-                                      embedder->texts, embedder->text_count);
-    return answer(engine, embedding, states);
+    struct embedding *embedding = engine->embedder->running;
+    embedding_clear(engine);
+    engine->embedder->running = NULL;
+    end(engine->embedder, sink, embedding, finish, error);
 }
 
 static const char *reason(int status)
@@ -281,39 +202,111 @@ static const char *reason(int status)
         return "a text is empty, and the model has no token that begins or ends one";
     case EMSGSIZE:
         return "a text is too long to be tokenised";
+    case EINVAL:
+        return "a text has a token that the model has no weights for";
+    case ENOMEM:
+        return "the system has no memory for the texts";
     default:
         return strerror(-status);
+    }
+}
+
+/* Pass on the vectors of a batch that is computed; the next one is another request's. */
+static void hand_out(struct engine *engine, const struct engine_sink *sink)
+{
+    struct embedder *embedder = engine->embedder;
+    struct embedding *embedding = embedder->running;
+    struct engine_usage *usage = &embedding->usage;
+    if (usage->first_token_us == 0)
+        usage->first_token_us = clock_now_us();
+    usage->prompt_tokens += (int32_t)embedder->batch.tokens.count;
+    embedding->position += (size_t)embedder->batch.text_count;
+    sink->text(sink->owner, embedding->id, buffer_text(&embedder->answer));
+    if (embedding->position == embedding->text_count) {
+        end_running(engine, sink, ENGINE_STOP, NULL);
+        return;
+    }
+    embedding_clear(engine);
+    embedder->running = NULL;
+    put_last(embedder, embedding);
+}
+
+/* The running request keeps its place in the queue until there are pages for its next text. */
+static void wait_for_pages(struct engine *engine, const struct engine_sink *sink)
+{
+    struct embedder *embedder = engine->embedder;
+    struct embedding *embedding = embedder->running;
+    const uint64_t bytes = kv_missing_bytes(&engine->kv, (uint64_t)embedder->pages_wanted);
+    embedding->starved = true;
+    embedding->next = embedder->first;
+    if (!embedder->first)
+        embedder->last = &embedding->next;
+    embedder->first = embedding;
+    embedder->running = NULL;
+    if (engine->need_asked)
+        return;
+    engine->need_asked = true;
+    embedding->asked = true;
+    sink->need(sink->owner, bytes);
+}
+
+/* The next part of the running request's batch, which is made if there is none. */
+static void advance(struct engine *engine, const struct engine_sink *sink)
+{
+    struct embedder *embedder = engine->embedder;
+    const struct embedding_batch *batch = &embedder->batch;
+    struct engine_usage *usage = &embedder->running->usage;
+    struct error error;
+    int status = batch->text_count ? 0 : embedding_fill(engine);
+    if (status == -EDQUOT) {
+        wait_for_pages(engine, sink);
+        return;
+    }
+    if (usage->started_us == 0)
+        usage->started_us = clock_now_us();
+    if (!status)
+        status = embedding_compute(engine);
+    if (status) {
+        error_set(&error, -status, "%s", reason(status));
+        end_running(engine, sink, ENGINE_FAILED, &error);
+    } else if (batch->computed == (int32_t)batch->tokens.count) {
+        hand_out(engine, sink);
     }
 }
 
 bool embedding_step(struct engine *engine, const struct engine_sink *sink)
 {
     struct embedder *embedder = engine->embedder;
-    if (!embedder->first)
-        return false;
-    struct embedding *embedding = take_first(embedder);
-    if (embedding->cancelled) {
-        end(embedder, sink, embedding, ENGINE_CANCELLED, NULL);
-        return embedder->first != NULL;
-    }
-    struct engine_usage *usage = &embedding->usage;
-    if (usage->started_us == 0)
-        usage->started_us = clock_now_us();
-    int status = run_batch(engine, embedding);
-    if (status) {
+    struct embedding **next = next_turn(embedder);
+    if (!embedder->running && *next)
+        embedder->running = unlink_waiting(embedder, next);
+    if (embedder->running && embedder->running->cancelled)
+        end_running(engine, sink, ENGINE_CANCELLED, NULL);
+    else if (embedder->running)
+        advance(engine, sink);
+    return embedder->running || *next_turn(embedder);
+}
+
+/* ---- memory ---- */
+
+/* All that wait try again: those that still lack pages ask anew. */
+void embedding_granted(struct engine *engine)
+{
+    for (struct embedding *at = engine->embedder->first; at; at = at->next)
+        at->starved = at->asked = false;
+}
+
+void embedding_refuse(struct engine *engine, const struct engine_sink *sink, const char *text)
+{
+    struct embedder *embedder = engine->embedder;
+    struct embedding **link = &embedder->first;
+    while (*link && !(*link)->asked)
+        link = &(*link)->next;
+    struct embedding *refused = *link ? unlink_waiting(embedder, link) : NULL;
+    embedding_granted(engine);
+    if (refused) {
         struct error error;
-        error_set(&error, -status, "%s", reason(status));
-        end(embedder, sink, embedding, ENGINE_FAILED, &error);
-        return embedder->first != NULL;
+        error_set(&error, ENOMEM, "%s", text);
+        end(embedder, sink, refused, ENGINE_FAILED, &error);
     }
-    if (usage->first_token_us == 0)
-        usage->first_token_us = clock_now_us();
-    usage->prompt_tokens += (int32_t)embedder->tokens.count;
-    embedding->position += (size_t)embedder->text_count;
-    sink->text(sink->owner, embedding->id, buffer_text(&embedder->answer));
-    if (embedding->position == embedding->text_count)
-        end(embedder, sink, embedding, ENGINE_STOP, NULL);
-    else
-        put_last(embedder, embedding);
-    return embedder->first != NULL;
 }

@@ -86,7 +86,7 @@ static int configure(struct engine *engine, const struct engine_options *options
     engine->threads_used = options->threads;
     int status = threads_open(options->threads, &engine->threads, error);
     if (!status)
-        status = embedding_is_for(&engine->model.config) ? embedding_open(engine, error)
+        status = embedding_is_for(&engine->model.config) ? embedding_open(engine, options, error)
                                                          : open_generation(engine, options, error);
     engine->loading.configured_us = clock_now_us();
     return status;
@@ -180,7 +180,7 @@ void engine_close(struct engine *engine)
         sequence_close(engine->queue_first, &engine->kv);
         engine->queue_first = next;
     }
-    embedding_close(engine->embedder);
+    embedding_close(engine);
     kv_close(&engine->kv);
     forward_close(engine->forward);
     if (engine->threads)

@@ -36,7 +36,7 @@ static uint64_t scratch_bytes(const struct model_config *config,
 {
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
     if (embedding_is_for(config))
-        return embedding_bytes(config, options->context, options->threads) + BLAS_BYTES;
+        return embedding_bytes(config, options) + (config->family->encoder ? BLAS_BYTES : 0);
     return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
            (uint64_t)batch * sizeof(struct forward_token) +
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));
@@ -66,7 +66,7 @@ struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_
     struct engine_plan plan = {
         .weight_bytes = gguf_file_bytes(gguf),
         .fixed_bytes = fixed_bytes(gguf, config, options),
-        .kv_page_bytes = embedding_is_for(config) ? 0 : kv_round(forward_page_bytes(config)),
+        .kv_page_bytes = config->family->encoder ? 0 : kv_round(forward_page_bytes(config)),
         .context = config->context,
     };
     uint64_t tokens = config->context < ENGINE_KV_TOKENS_INITIAL ? (uint64_t)config->context

@@ -79,6 +79,8 @@ int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
                   void *owner, struct error *error)
 {
     struct reading reading = {.engine = engine, .tokens = tokens, .count = count};
+    if (engine->embedder)
+        return error_set(error, EINVAL, "the model makes embeddings; it has no logits");
     if (count > (size_t)engine->context)
         return error_set(error, EMSGSIZE, "%zu tokens do not fit a context of %d", count,
                          engine->context);

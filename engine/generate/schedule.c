@@ -71,6 +71,14 @@ static int encode_chat(const struct engine *engine, const struct engine_request 
     return status ? error_set(error, -status, "the prompt can't be tokenised") : 0;
 }
 
+int engine_check_tokens(const struct engine *engine, const struct tokens *tokens)
+{
+    for (size_t i = 0; i < tokens->count; i++)
+        if (tokens->ids[i] < 0 || tokens->ids[i] >= engine->model.config.vocabulary)
+            return -EINVAL;
+    return 0;
+}
+
 static int encode(const struct engine *engine, const struct engine_request *request,
                   struct tokens *out, struct error *error)
 {
@@ -97,6 +105,9 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
     if (engine->running_count + engine->queue_count >= ENGINE_REQUESTS_MAX)
         return error_set(error, EAGAIN, "%d requests are waiting already", ENGINE_REQUESTS_MAX);
     int status = encode(engine, request, &prompt, error);
+    if (!status && engine_check_tokens(engine, &prompt))
+        status =
+            error_set(error, EINVAL, "the prompt has a token that the model has no weights for");
     if (status) {
         tokens_free(&prompt);
         return status;
@@ -338,12 +349,16 @@ void engine_grant(struct engine *engine, uint64_t bytes)
 {
     kv_grant(&engine->kv, bytes);
     engine->need_asked = false;
+    if (engine->embedder)
+        embedding_granted(engine);
 }
 
 /* The youngest first: the pages of each that ends may be all that an older one waits for. */
 void engine_refuse(struct engine *engine, const struct engine_sink *sink, const char *text)
 {
     engine->need_asked = false;
+    if (engine->embedder)
+        embedding_refuse(engine, sink, text);
     for (int i = engine->running_count - 1; i >= 0 && kv_available(&engine->kv) == 0; i--)
         if (engine->running[i]->starved && !engine->running[i]->cancelled)
             fail(engine, sink, engine->running[i], ENOMEM, text);

@@ -6,36 +6,25 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are written as they lie");
 
-enum { NUMBER_BYTES = 24 };
-
-static void mean(const float *states, int32_t count, int32_t width, float *out)
+bool vectors_needs(enum config_pooling pooling, int32_t index, int32_t count)
 {
-    for (int32_t i = 0; i < width; i++)
-        out[i] = 0;
-    for (int32_t n = 0; n < count; n++)
-        for (int32_t i = 0; i < width; i++)
-            out[i] += states[(size_t)n * (size_t)width + (size_t)i];
-    for (int32_t i = 0; i < width; i++)
-        out[i] /= (float)count;
+    if (pooling == CONFIG_POOLING_FIRST)
+        return index == 0;
+    return pooling != CONFIG_POOLING_LAST || index == count - 1;
 }
 
-void vectors_pool(enum config_pooling pooling, const float *states, int32_t count, int32_t width,
-                  float *out)
+void vectors_pool(enum config_pooling pooling, const float *state, int32_t index, int32_t count,
+                  int32_t width, float *out)
 {
-    const float *chosen = states;
-    switch (pooling) {
-    case CONFIG_POOLING_FIRST:
-        break;
-    case CONFIG_POOLING_LAST:
-        chosen = states + (size_t)(count - 1) * (size_t)width;
-        break;
-    case CONFIG_POOLING_NONE:
-    case CONFIG_POOLING_MEAN:
-    case CONFIG_POOLING_RANK:
-        mean(states, count, width, out);
+    const bool chosen = pooling == CONFIG_POOLING_FIRST || pooling == CONFIG_POOLING_LAST;
+    if (!vectors_needs(pooling, index, count))
         return;
-    }
-    memcpy(out, chosen, (size_t)width * sizeof *out);
+    if (chosen || index == 0)
+        memcpy(out, state, (size_t)width * sizeof *out);
+    for (int32_t i = 0; i < width && !chosen && index > 0; i++)
+        out[i] += state[i];
+    for (int32_t i = 0; i < width && !chosen && index == count - 1; i++)
+        out[i] /= (float)count;
 }
 
 bool vectors_normalise(float *vector, int32_t width)
@@ -53,7 +42,7 @@ bool vectors_normalise(float *vector, int32_t width)
 
 int vectors_write_json(const float *vector, int32_t width, struct buffer *out)
 {
-    char number[NUMBER_BYTES];
+    char number[VECTORS_NUMBER_BYTES + 1];
     int status = 0;
     for (int32_t i = 0; i < width && !status; i++) {
         int length = snprintf(number, sizeof number, "%c%.9g", i ? ',' : '[', (double)vector[i]);

@@ -9,10 +9,16 @@
 #include "base/memory.h"
 #include "model/config.h"
 
-/* The mean of states[count][width], or the first or the last of them; without pooling in the file,
- * the mean.  count is above 0. */
-void vectors_pool(enum config_pooling pooling, const float *states, int32_t count, int32_t width,
-                  float *out);
+enum { VECTORS_NUMBER_BYTES = 16 }; /* the longest: ",-1.23456789e-38" */
+
+/* Whether the state of token `index` of `count` has a part in the vector. */
+bool vectors_needs(enum config_pooling pooling, int32_t index, int32_t count);
+
+/* Take in the state [width] of a token; those of a text come in order, so that the sum of a mean
+ * does not depend on how the text is cut.  Behind the last one that is needed *out is the mean of
+ * all, or the first or the last of them; without pooling in the file, the mean. */
+void vectors_pool(enum config_pooling pooling, const float *state, int32_t index, int32_t count,
+                  int32_t width, float *out);
 
 /* To length 1; a vector of zeros stays.  False when a value is not finite. */
 bool vectors_normalise(float *vector, int32_t width);

@@ -198,7 +198,7 @@ static int write_special(const struct folder_config *config, struct folder_keys 
         return write_gemma3(config, keys, error);
     if (strcmp(name, "smollm3") == 0)
         return check_smollm3(config, error);
-    if (strcmp(name, "bert") == 0)
+    if (strcmp(name, "bert") == 0 || json_is_false(json_object_get(config->json, "is_causal")))
         folder_keys_bool(keys, ".attention.causal", false);
     return 0;
 }

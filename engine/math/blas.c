@@ -56,5 +56,5 @@ void blas_multiply(const struct blas *blas, const struct blas_product *product)
 {
     blas->sgemm(ROW_MAJOR, AS_IS, product->transposed ? TRANSPOSED : AS_IS, product->m, product->n,
                 product->k, product->scale, product->a, product->a_stride, product->b,
-                product->b_stride, 0, product->c, product->c_stride);
+                product->b_stride, product->adds, product->c, product->c_stride);
 }

@@ -22,8 +22,8 @@ struct blas;
 int blas_open(struct blas **out, struct error *error);
 void blas_close(struct blas *blas); /* the library stays loaded */
 
-/* C[m][n] = scale * A[m][k] B, where B is [n][k] if `transposed`, else [k][n].  The strides are
- * floats from one row to the next. */
+/* C[m][n] = scale * A[m][k] B, or C += that with `adds`; B is [n][k] if `transposed`, else [k][n].
+ * The strides are floats from one row to the next. */
 struct blas_product {
     int32_t m, n, k;
     float scale;
@@ -34,6 +34,7 @@ struct blas_product {
     bool transposed;
     float *c;
     int32_t c_stride;
+    bool adds;
 };
 
 void blas_multiply(const struct blas *blas, const struct blas_product *product);

@@ -141,6 +141,9 @@ static int read_attention(const struct config_keys *keys, struct model_config *c
         status = config_optional(keys, "final_logit_softcapping", 0, &config->logit_softcap);
     if (!status)
         status = config_bool(keys, "attention.causal", !family->encoder, &config->causal);
+    if (!status && config->causal == family->encoder)
+        return error_set(keys->error, ENOEXEC, "%s.attention.causal is %s, which is not supported",
+                         keys->prefix, config->causal ? "true" : "false");
     return status;
 }
 
@@ -172,6 +175,11 @@ static int read_embedding(const struct config_keys *keys, struct model_config *c
                                        CONFIG_POOLING_RANK, &pooling);
     if (status)
         return status;
+    if (pooling == CONFIG_POOLING_RANK)
+        return error_set(keys->error, ENOEXEC,
+                         "%s.pooling_type is %d: a model that scores pairs of texts is not "
+                         "supported",
+                         keys->prefix, pooling);
     config->pooling = (enum config_pooling)pooling;
     status = gguf_get_u32(keys->gguf, name, &tokens, keys->error);
     if (status == -ENOENT)

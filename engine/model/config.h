@@ -37,7 +37,7 @@ enum config_pooling {
     CONFIG_POOLING_MEAN,
     CONFIG_POOLING_FIRST, /* the token [CLS] */
     CONFIG_POOLING_LAST,
-    CONFIG_POOLING_RANK, /* a score instead of a vector */
+    CONFIG_POOLING_RANK, /* a score of two texts: no model that config_read() accepts has it */
 };
 
 /* How a model reaches positions beyond those that it was first trained for. */

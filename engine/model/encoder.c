@@ -19,7 +19,7 @@ enum {
 /* What one thread needs for itself. */
 struct lane {
     float *scores; /* [QUERY_ROWS][tokens_max] */
-    float *panel;  /* [PANEL_ROWS][widest] */
+    float *panel;  /* [PANEL_ROWS][widest], of unpacked weights */
 };
 
 struct encoder {
@@ -34,16 +34,15 @@ struct encoder {
     int32_t text_count;
     int32_t count; /* of tokens */
 
-    float *memory;    /* the arrays below lie in it */
-    float *x;         /* [tokens][width] */
-    float *query;     /* [tokens][heads * head_size] */
-    float *key;       /* [tokens][kv_heads * head_size] */
-    float *value;     /* [tokens][kv_heads * head_size] */
-    float *attended;  /* [tokens][heads * head_size] */
-    float *projected; /* [tokens][width]: what a layer's half adds to x */
-    float *gate;      /* [tokens][hidden], of gated ones */
-    float *up;        /* [tokens][hidden] */
-    float *angles;    /* [tokens_max][rotated]: of each position */
+    float *memory;   /* the arrays below lie in it */
+    float *x;        /* [tokens][width] */
+    float *query;    /* [tokens][heads * head_size] */
+    float *key;      /* [tokens][kv_heads * head_size] */
+    float *value;    /* [tokens][kv_heads * head_size] */
+    float *attended; /* [tokens][heads * head_size] */
+    float *gate;     /* [tokens][hidden], of gated ones */
+    float *up;       /* [tokens][hidden] */
+    float *angles;   /* [tokens_max][rotated]: of each position */
     struct lane *lanes;
 };
 
@@ -87,7 +86,6 @@ static size_t lay_out(struct encoder *encoder, const struct model_config *config
         {&encoder->key, tokens * keys},
         {&encoder->value, tokens * keys},
         {&encoder->attended, tokens * queries},
-        {&encoder->projected, tokens * width},
         {&encoder->gate, config->family->gated ? tokens * hidden : 0},
         {&encoder->up, tokens * hidden},
         {&encoder->angles, tokens * (size_t)config->rope.rotated},
@@ -199,9 +197,9 @@ static const float *in_place(const struct matrix *matrix)
     return fits ? (const float *)(const void *)matrix->data : NULL;
 }
 
-/* y[n][row] = weight[row] . x[n] for rows [begin, end) and all tokens. */
+/* y[n][row] += weight[row] . x[n], or = without `adds`, for rows [begin, end) and all tokens. */
 static void multiply_rows(const struct worker *worker, const struct matrix *matrix, const float *x,
-                          float *y, int32_t begin, int32_t end)
+                          float *y, int32_t begin, int32_t end, bool adds)
 {
     const struct encoder *encoder = worker->encoder;
     const float *weights = in_place(matrix);
@@ -224,11 +222,13 @@ static void multiply_rows(const struct worker *worker, const struct matrix *matr
                                          .transposed = true,
                                          .c = y + first,
                                          .c_stride = matrix->rows,
+                                         .adds = adds,
                                      });
     }
 }
 
-/* This thread's rows of y = weight . x + bias; [*begin, *end) says which. */
+/* This thread's rows of y = weight . x + bias; [*begin, *end) says which.  The product is added to
+ * the bias: OpenBLAS would go over y another time to clear it. */
 static void multiply(const struct worker *worker, const struct linear *linear, const float *x,
                      float *y, int *begin, int *end)
 {
@@ -237,10 +237,10 @@ static void multiply(const struct worker *worker, const struct linear *linear, c
     threads_share(worker->team, linear->weight.rows, MATRIX_GRAIN, begin, end);
     if (*begin >= *end)
         return;
-    multiply_rows(worker, &linear->weight, x, y, *begin, *end);
     for (int32_t n = 0; linear->bias && n < encoder->count; n++)
-        vector_add(encoder->kernels, y + (size_t)n * rows + *begin, linear->bias + *begin,
-                   *end - *begin);
+        memcpy(y + (size_t)n * rows + *begin, linear->bias + *begin,
+               (size_t)(*end - *begin) * sizeof *y);
+    multiply_rows(worker, &linear->weight, x, y, *begin, *end, linear->bias != NULL);
 }
 
 static void normalise(const struct encoder *encoder, float *x, const struct norm *norm)
@@ -260,29 +260,32 @@ static void multiply_into_stream(const struct worker *worker, const struct linea
 {
     struct encoder *encoder = worker->encoder;
     const int32_t width = encoder->model->config.width;
+    float *x = encoder->x;
     int begin, end;
-    multiply(worker, linear, input, encoder->projected, &begin, &end);
+    threads_share(worker->team, width, MATRIX_GRAIN, &begin, &end);
+    for (int32_t n = 0; linear->bias && n < encoder->count; n++)
+        vector_add(encoder->kernels, x + (size_t)n * (size_t)width + begin, linear->bias + begin,
+                   end - begin);
+    multiply_rows(worker, &linear->weight, input, x, begin, end, true);
     threads_barrier(worker->team);
     threads_share(worker->team, encoder->count, 1, &begin, &end);
-    for (int32_t n = begin; n < end; n++) {
-        float *x = encoder->x + (size_t)n * (size_t)width;
-        vector_add(encoder->kernels, x, encoder->projected + (size_t)n * (size_t)width, width);
-        normalise(encoder, x, norm);
-    }
+    for (int32_t n = begin; n < end; n++)
+        normalise(encoder, x + (size_t)n * (size_t)width, norm);
     threads_barrier(worker->team);
 }
 
 /* ---- the steps of a pass ---- */
 
 /* x = norm(word + position + token type 0) for this thread's tokens of a text. */
-static void embed_text(struct encoder *encoder, const struct encoder_text *text, int32_t begin,
+static void embed_text(const struct worker *worker, const struct encoder_text *text, int32_t begin,
                        int32_t end)
 {
+    const struct encoder *encoder = worker->encoder;
     const struct model *model = encoder->model;
     const int32_t width = model->config.width;
     for (int32_t n = begin; n < end; n++) {
         float *x = encoder->x + (size_t)n * (size_t)width;
-        float *row = encoder->projected + (size_t)n * (size_t)width;
+        float *row = worker->lane->panel;
         matrix_row(&model->embedding, encoder->tokens[n], x);
         if (model->positions.rows) {
             matrix_row(&model->positions, n - text->begin, row);
@@ -306,7 +309,7 @@ static void embed(const struct worker *worker)
         const struct encoder_text *text = &encoder->texts[i];
         int32_t first = text->begin > begin ? text->begin : begin;
         int32_t last = text->begin + text->count < end ? text->begin + text->count : end;
-        embed_text(encoder, text, first, last);
+        embed_text(worker, text, first, last);
     }
     threads_barrier(worker->team);
 }
@@ -338,16 +341,30 @@ static void attend(const struct worker *worker, const struct encoder_text *text,
         const int32_t rows =
             text->count - first < QUERY_ROWS ? text->count - first : (int32_t)QUERY_ROWS;
         const size_t at = (size_t)first * (size_t)queries;
-        blas_multiply(encoder->blas,
-                      &(struct blas_product){rows, text->count, size, config->attention_scale,
-                                             query + at, queries, encoder->key + kv_at, keys, true,
-                                             scores, text->count});
+        blas_multiply(encoder->blas, &(struct blas_product){.m = rows,
+                                                            .n = text->count,
+                                                            .k = size,
+                                                            .scale = config->attention_scale,
+                                                            .a = query + at,
+                                                            .a_stride = queries,
+                                                            .b = encoder->key + kv_at,
+                                                            .b_stride = keys,
+                                                            .transposed = true,
+                                                            .c = scores,
+                                                            .c_stride = text->count});
         for (int32_t row = 0; row < rows; row++)
             vector_softmax(encoder->kernels, scores + (size_t)row * (size_t)text->count,
                            text->count);
-        blas_multiply(encoder->blas, &(struct blas_product){rows, size, text->count, 1, scores,
-                                                            text->count, encoder->value + kv_at,
-                                                            keys, false, out + at, queries});
+        blas_multiply(encoder->blas, &(struct blas_product){.m = rows,
+                                                            .n = size,
+                                                            .k = text->count,
+                                                            .scale = 1,
+                                                            .a = scores,
+                                                            .a_stride = text->count,
+                                                            .b = encoder->value + kv_at,
+                                                            .b_stride = keys,
+                                                            .c = out + at,
+                                                            .c_stride = queries});
     }
 }
 

@@ -146,3 +146,10 @@ float *forward_logits(struct forward *forward, int32_t index)
 {
     return forward->logits + (size_t)index * (size_t)forward->model->config.vocabulary;
 }
+
+void forward_state(const struct forward *forward, int32_t index, float *out)
+{
+    const struct model *model = forward->model;
+    product_norm(forward, out, forward->x + (size_t)index * (size_t)model->config.width,
+                 &model->output_norm);
+}

@@ -35,8 +35,9 @@ size_t forward_page_bytes(const struct model_config *config);
 size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
                      int32_t context, int threads);
 
-/* Room for steps of up to `tokens_max` tokens, `logits_max` of which want logits, at positions
- * below `context`.  The model, the kernels and the team must outlive it.  Returns 0 or -ENOMEM. */
+/* Room for steps of up to `tokens_max` tokens, `logits_max` of which want logits (0: none may), at
+ * positions below `context`.  The model, the kernels and the team must outlive it.  Returns 0 or
+ * -ENOMEM. */
 int forward_open(const struct model *model, const struct kernels *kernels, struct threads *threads,
                  int32_t tokens_max, int32_t logits_max, int32_t context, struct forward **out,
                  struct error *error);
@@ -49,5 +50,9 @@ void forward_run(struct forward *forward, int threads, const struct forward_toke
 /* The logits [vocabulary] of the index-th token of the last step that wanted them; the caller may
  * change them. */
 float *forward_logits(struct forward *forward, int32_t index);
+
+/* What the head would read of the index-th token of the last step, whether or not it wanted logits:
+ * its state [width] behind the last norm. */
+void forward_state(const struct forward *forward, int32_t index, float *out);
 
 #endif

@@ -79,8 +79,7 @@ def main():
             for title, model in forms(name, pathlib.Path(folder)):
                 try:
                     if "texts" in expected:
-                        pooling = "cls" if "pooling_type" in shape.keys else "mean"
-                        check_embeddings(report, title, model, expected, pooling)
+                        check_embeddings(report, title, model, expected, shape.pooling)
                     else:
                         check_logits(report, title, model, expected, reference["probe"],
                                      pathlib.Path(folder, "logits"))

@@ -49,21 +49,18 @@ def text_ids(name):
 
 
 def load(name, folder):
-    encoder = name in encoders()
-    kind = transformers.AutoModel if encoder else transformers.AutoModelForCausalLM
+    embeds = tiny_models.MODELS[name].pooling
+    kind = transformers.AutoModel if embeds else transformers.AutoModelForCausalLM
     model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     return model.eval()
-
-
-def encoders():
-    return [name for name, shape in tiny_models.MODELS.items() if shape.vocabulary == "words"]
 
 
 # --- transformers ---------------------------------------------------------------------------------
 
 def run(model, ids):
     with torch.no_grad():
-        return model(torch.tensor([ids])).logits[0].double()
+        output = model(torch.tensor([ids]))
+    return (output.logits if "logits" in output else output.last_hidden_state)[0].double()
 
 
 def run_with_cache(model, ids):
@@ -75,9 +72,9 @@ def run_with_cache(model, ids):
         return attention(owner, queries, keys.half().float(), values.half().float(), *rest, **more)
 
     module.eager_attention_forward = through_cache
-    logits = run(model, ids)
+    result = run(model, ids)
     module.eager_attention_forward = attention
-    return logits
+    return result
 
 
 def decoder_reference(model, ids):
@@ -90,17 +87,21 @@ def decoder_reference(model, ids):
         "logits": [rounded(row) for row in logits[:, PROBE]]}
 
 
-def encoder_reference(model, folder):
+def embedding_reference(model, folder, shape):
     """Sentence vectors; a token's own vectors only to compare with llama.cpp."""
+    encoder = shape.vocabulary == "words"
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     texts, states = [], []
     for text in TEXTS:
         ids = tokenizer.encode(text).ids
-        with torch.no_grad():
-            hidden = model(torch.tensor([ids])).last_hidden_state[0].double()
-        states.append(hidden.numpy())
-        texts.append({"text": text, "tokens": ids, "mean": rounded(unit(hidden.mean(0))),
-                      "cls": rounded(unit(hidden[0]))})
+        exact = run(model, ids)
+        hidden = exact if encoder else run_with_cache(model, ids)
+        states.append(exact.numpy())
+        texts.append({"text": text, "tokens": ids, "mean": rounded(unit(hidden.mean(0)))})
+        if encoder:
+            texts[-1]["cls"] = rounded(unit(hidden[0]))
+        else:
+            texts[-1]["lasttoken"] = rounded(unit(hidden[-1]))
     return states, {"texts": texts}
 
 
@@ -115,7 +116,7 @@ def rounded(values, digits=5):
 # --- llama.cpp ------------------------------------------------------------------------------------
 
 def llama_rows(path, all_ids, shape):
-    """Logits, or the states of an encoder, of each text."""
+    """Logits, or the states of a model that embeds, of each text."""
     encoder, scaling = shape.vocabulary == "words", shape.scaling or {}
     import llama_cpp
     llama_cpp.llama_log_set(SILENT, None)
@@ -126,7 +127,7 @@ def llama_rows(path, all_ids, shape):
     context_options.n_batch = context_options.n_ubatch = 256
     context_options.type_k = context_options.type_v = 0  # F32
     context_options.flash_attn_type = 0
-    context_options.embeddings = encoder
+    context_options.embeddings = shape.pooling is not None
     context_options.pooling_type = 0
     for beta in {"beta_fast", "beta_slow"} & {*scaling}:  # which it does not read for a llama
         setattr(context_options, "yarn_" + beta, scaling[beta])
@@ -134,13 +135,13 @@ def llama_rows(path, all_ids, shape):
     rows = []
     for ids in all_ids:
         context = llama_cpp.llama_init_from_model(model, context_options)
-        rows.append(llama_run(llama_cpp, context, ids, encoder))
+        rows.append(llama_run(llama_cpp, context, ids, encoder, shape.pooling))
         llama_cpp.llama_free(context)
     llama_cpp.llama_model_free(model)
     return rows
 
 
-def llama_run(llama_cpp, context, ids, encoder):
+def llama_run(llama_cpp, context, ids, encoder, embeds):
     batch = llama_cpp.llama_batch_init(len(ids), 0, 1)
     batch.n_tokens = len(ids)
     for i, token in enumerate(ids):
@@ -149,8 +150,8 @@ def llama_run(llama_cpp, context, ids, encoder):
     step = llama_cpp.llama_encode if encoder else llama_cpp.llama_decode
     if step(context, batch):
         sys.exit("llama.cpp fails")
-    get = llama_cpp.llama_get_embeddings_ith if encoder else llama_cpp.llama_get_logits_ith
-    width = 64 if encoder else tiny_vocabularies.SIZE
+    get = llama_cpp.llama_get_embeddings_ith if embeds else llama_cpp.llama_get_logits_ith
+    width = 64 if embeds else tiny_vocabularies.SIZE
     return numpy.array([numpy.ctypeslib.as_array(get(context, i), (width,)).copy()
                         for i in range(len(ids))])
 
@@ -180,8 +181,9 @@ def main():
             folder = pathlib.Path(temporary)
             tiny_models.write_folder(name, folder)
             model = load(name, folder)
-            if name in encoders():
-                states, models[name] = encoder_reference(model, folder)
+            if tiny_models.MODELS[name].pooling:
+                states, models[name] = embedding_reference(model, folder,
+                                                           tiny_models.MODELS[name])
                 all_ids = [text["tokens"] for text in models[name]["texts"]]
             else:
                 ids = text_ids(name)

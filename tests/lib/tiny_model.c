@@ -66,6 +66,7 @@ void tiny_model_keys(const struct tiny_model *model, struct gguf_writer *writer)
     put_count(model, writer, "attention.sliding_window", model->window);
     put_count(model, writer, "expert_count", model->experts);
     put_count(model, writer, "expert_used_count", model->experts_used);
+    put_count(model, writer, "pooling_type", model->pooling);
     put_number(model, writer, "attn_logit_softcapping", model->softcap);
     put_number(model, writer, "final_logit_softcapping", model->softcap);
     put_number(model, writer,
@@ -99,6 +100,8 @@ void tiny_model_vocabulary(const struct tiny_model *model, struct gguf_writer *w
     gguf_writer_u32(writer, "tokenizer.ggml.bos_token_id", TINY_MODEL_END);
     gguf_writer_u32(writer, "tokenizer.ggml.eos_token_id", TINY_MODEL_END);
     gguf_writer_bool(writer, "tokenizer.ggml.add_bos_token", false);
+    if (model->ends)
+        gguf_writer_bool(writer, "tokenizer.ggml.add_eos_token", true);
     if (model->chats)
         gguf_writer_string(writer, "tokenizer.chat_template",
                            text_of("{% for m in messages %}{{'<|im_start|>' + m['role'] + '\n' + "

@@ -32,12 +32,14 @@ struct tiny_model {
     int32_t layers, width, heads, kv_heads, head_size, hidden, context;
     int32_t window;                /* 0: no key */
     int32_t experts, experts_used; /* 0: none */
+    int32_t pooling;               /* of a model that embeds; 0: no key */
     float softcap;                 /* of attention and logits; 0: no keys */
     bool tied;                     /* no output.weight */
     bool fused;                    /* attn_qkv */
     bool single_experts;           /* a tensor for each, as in old files */
     bool biased;                   /* q, k, v, output, gate, up and down have biases */
     bool chats;                    /* a ChatML template */
+    bool ends;                     /* texts to embed end with the eos */
     uint64_t seed;
 };
 

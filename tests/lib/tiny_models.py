@@ -3,7 +3,7 @@
 
     tiny_models.py --list
     tiny_models.py NAME OUT [--format gguf|folder] [--type f32|f16|bf16] [--shards N]
-                            [--vocabulary bytes|pieces|words] [--style hub|parameters]
+                            [--vocabulary bytes|ended|pieces|words] [--style hub|parameters]
 
 Both forms hold the same weights under the names, in the layout and with the keys that the usual
 converter and the transformers library give them. The weights are large enough, and no norm is one
@@ -28,6 +28,7 @@ MATRIX_DEVIATION = 0.15
 EMBEDDING_DEVIATION = 0.2
 NORM_DEVIATION = 0.2
 BIAS_DEVIATION = 0.2
+POOLINGS = {1: "mean", 2: "cls", 3: "lasttoken"}
 
 
 @dataclasses.dataclass
@@ -62,6 +63,12 @@ class Shape:
     expert_names: tuple = ()
     config: dict = dataclasses.field(default_factory=dict)  # more of config.json
     keys: dict = dataclasses.field(default_factory=dict)    # more of the GGUF file, with types
+
+    @property
+    def pooling(self):
+        """How a text's vector is made; None of a model that generates."""
+        usual = 1 if self.vocabulary == "words" else 0
+        return POOLINGS.get(self.keys.get("pooling_type", ("uint32", usual))[1])
 
     @property
     def rotated(self):
@@ -146,6 +153,10 @@ MODELS = {
                        epsilon=1e-12),
     "tiny-bert-cls": Shape("bert", "bert", "BertModel", "words", layers=2, kv_heads=4, context=64,
                            epsilon=1e-12, keys={"pooling_type": ("uint32", 2)}),
+    "tiny-qwen3-embedding": variant(QWEN3, vocabulary="ended", hf_class="Qwen3Model",
+                                    keys={"pooling_type": ("uint32", 3)}),
+    "tiny-llama-embedding": variant(LLAMA, hf_class="LlamaModel",
+                                    keys={"pooling_type": ("uint32", 1)}),
     "tiny-nomic-bert": Shape("nomic-bert", "nomic_bert", "NomicBertModel", "words", layers=3,
                              kv_heads=4, base=1e3, epsilon=1e-12),
 }
@@ -246,9 +257,10 @@ def experts(weights, shape, hf, to_gguf):
 def decoder(name, shape):
     weights = Weights(name)
     offset = 1.0 * shape.gemma
-    weights.embedding("model.embed_tokens", "token_embd", tiny_vocabularies.SIZE, shape.width)
+    front = "model." if "For" in shape.hf_class else ""  # a class without a head has bare names
+    weights.embedding(front + "embed_tokens", "token_embd", tiny_vocabularies.SIZE, shape.width)
     for layer in range(shape.layers):
-        hf, to_gguf = f"model.layers.{layer}.", f"blk.{layer}."
+        hf, to_gguf = f"{front}layers.{layer}.", f"blk.{layer}."
         weights.norm(hf + "input_layernorm", to_gguf + "attn_norm", shape.width, offset=offset)
         attention(weights, shape, hf + "self_attn.", to_gguf)
         if shape.gemma:
@@ -259,8 +271,8 @@ def decoder(name, shape):
         else:
             weights.norm(hf + "post_attention_layernorm", to_gguf + "ffn_norm", shape.width)
         feed_forward(weights, shape, hf, to_gguf)
-    weights.norm("model.norm", "output_norm", shape.width, offset=offset)
-    if not shape.tied:
+    weights.norm(front + "norm", "output_norm", shape.width, offset=offset)
+    if front and not shape.tied:
         weights.embedding("lm_head", "output", tiny_vocabularies.SIZE, shape.width)
     for part, factors in rope_factors(shape).items():
         weights.put(None, None, part, numpy.array(factors, numpy.float32))
@@ -536,10 +548,11 @@ def folder_config(shape, kind, words, style):
 
 def write_pooling(shape, folder):
     """What sentence-transformers adds to a folder."""
-    first = shape.keys.get("pooling_type", ("uint32", 1))[1] == 2
-    pooling = {"word_embedding_dimension": shape.width, "pooling_mode_cls_token": first,
-               "pooling_mode_mean_tokens": not first, "pooling_mode_max_tokens": False,
-               "pooling_mode_mean_sqrt_len_tokens": False}
+    pooling = {"word_embedding_dimension": shape.width,
+               "pooling_mode_cls_token": shape.pooling == "cls",
+               "pooling_mode_mean_tokens": shape.pooling == "mean",
+               "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False,
+               "pooling_mode_lasttoken": shape.pooling == "lasttoken"}
     modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
     (folder / "1_Pooling").mkdir(exist_ok=True)
     write_json(folder / "1_Pooling" / "config.json", pooling)
@@ -563,7 +576,7 @@ def write_folder(name, path, kind="F32", shards=1, vocabulary=None, style="hub")
     write_json(folder / "config.json", folder_config(shape, kind, words, style))
     safetensors_file.write_folder(folder, weights.folder, kind, shards)
     tiny_vocabularies.write_folder(words, folder)
-    if words.kind == "bert":
+    if shape.pooling:
         write_pooling(shape, folder)
 
 

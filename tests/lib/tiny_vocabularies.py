@@ -1,6 +1,7 @@
 """Small vocabularies of every kind, of exactly SIZE tokens each, in GGUF's and Hugging Face's form.
 
     bytes   byte-level BPE, as GPT-2, Qwen and Llama 3 have
+    ended   the same, with an end token behind a text, as Qwen3-Embedding has
     pieces  SentencePiece BPE with byte fallback, as Llama 2, Phi-3 and Gemma have
     words   WordPiece, as BERT has
 
@@ -69,6 +70,16 @@ def bytes_vocabulary():
                       {"byte_fallback": False, "ignore_merges": False})
 
 
+def ended_vocabulary():
+    words = bytes_vocabulary()
+    eos = words.roles["eos"]
+    behind = surround(None, None, words.tokens[eos][0], eos)
+    level = {**words.around["decoder"], "trim_offsets": False}
+    words.flags["add_eos_token"] = True
+    words.around["post_processor"] = {"type": "Sequence", "processors": [level, behind]}
+    return words
+
+
 def pieces_vocabulary():
     special = [("<pad>", CONTROL), ("<eos>", CONTROL), ("<bos>", CONTROL), ("<unk>", UNKNOWN)]
     bytes_ = [(f"<0x{byte:02X}>", BYTE) for byte in range(256)]
@@ -119,13 +130,13 @@ def words_vocabulary():
 
 
 def surround(first, first_id, last, last_id):
-    """The post-processor that puts a token before a text and perhaps one behind it."""
-    ends = [(first, first_id)] + ([(last, last_id)] if last else [])
+    """The post-processor that puts a token before a text, or behind it, or both."""
+    ends = [(token, id_) for token, id_ in ((first, first_id), (last, last_id)) if token]
 
     def around(letter, kind):
-        text = {"Sequence": {"id": letter, "type_id": kind}}
         parts = [{"SpecialToken": {"id": token, "type_id": kind}} for token, _ in ends]
-        return parts[:1] + [text] + parts[1:]
+        parts.insert(1 if first else 0, {"Sequence": {"id": letter, "type_id": kind}})
+        return parts
 
     return {"type": "TemplateProcessing", "single": around("A", 0),
             "pair": around("A", 0) + around("B", 1),
@@ -133,7 +144,7 @@ def surround(first, first_id, last, last_id):
                                for token, id_ in ends}}
 
 
-VOCABULARIES = {"bytes": bytes_vocabulary, "pieces": pieces_vocabulary, "words": words_vocabulary}
+VOCABULARIES = {"bytes": bytes_vocabulary, "ended": ended_vocabulary, "pieces": pieces_vocabulary, "words": words_vocabulary}
 
 
 def phantom(text, kind):

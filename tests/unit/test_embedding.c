@@ -1,6 +1,6 @@
 /* test_embedding.c - texts out of a prompt, vectors out of states, and their bytes. */
-#include "generate/vectors.h"
 #include "generate/texts.h"
+#include "generate/vectors.h"
 
 #include <errno.h>
 #include <math.h>
@@ -67,17 +67,27 @@ static void too_many_texts_are_refused(void **state)
     free(lines);
 }
 
+static void assert_pooled(enum config_pooling pooling, float first, float second)
+{
+    const float states[][2] = {{1, 2}, {3, 4}, {8, 0}};
+    float out[2] = {NAN, NAN};
+    for (int32_t i = 0; i < 3; i++)
+        vectors_pool(pooling, states[i], i, 3, 2, out);
+    assert_true(out[0] == first && out[1] == second);
+    vectors_pool(pooling, states[1], 0, 1, 2, out); /* a text of one token */
+    assert_true(out[0] == 3 && out[1] == 4);
+}
+
 static void pooling_takes_the_mean_the_first_or_the_last(void **state)
 {
     (void)state;
-    const float states[] = {1, 2, 3, 4, 8, 0};
-    float out[2];
-    vectors_pool(CONFIG_POOLING_MEAN, states, 3, 2, out);
-    assert_true(out[0] == 4 && out[1] == 2);
-    vectors_pool(CONFIG_POOLING_FIRST, states, 3, 2, out);
-    assert_true(out[0] == 1 && out[1] == 2);
-    vectors_pool(CONFIG_POOLING_LAST, states, 3, 2, out);
-    assert_true(out[0] == 8 && out[1] == 0);
+    assert_pooled(CONFIG_POOLING_NONE, 4, 2);
+    assert_pooled(CONFIG_POOLING_MEAN, 4, 2);
+    assert_pooled(CONFIG_POOLING_FIRST, 1, 2);
+    assert_pooled(CONFIG_POOLING_LAST, 8, 0);
+    assert_true(vectors_needs(CONFIG_POOLING_MEAN, 1, 3));
+    assert_false(vectors_needs(CONFIG_POOLING_FIRST, 1, 3));
+    assert_false(vectors_needs(CONFIG_POOLING_LAST, 1, 3));
 }
 
 static void vectors_have_length_1_or_are_refused(void **state)
