@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 static int print_ids(const char *model, const struct tokenizer *tokenizer, struct text text,
-                     enum tokenizer_special special)
+                     enum tokenizer_text special)
 {
     struct tokens tokens = {0};
     int status = tokenizer_encode(tokenizer, text, special, &tokens);
@@ -29,7 +29,7 @@ static int print_ids(const char *model, const struct tokenizer *tokenizer, struc
 
 /* Separated, not ended: n NULs stand between n + 1 texts. */
 static int print_ids_of_each(const char *model, const struct tokenizer *tokenizer, struct text all,
-                             enum tokenizer_special special)
+                             enum tokenizer_text special)
 {
     for (;;) {
         const char *nul = all.length ? memchr(all.bytes, '\0', all.length) : NULL;
@@ -46,7 +46,7 @@ int cli_text_tokenize(int argc, char **argv)
     enum { NAME_SPECIAL = 256, NAME_NULL };
     static const struct option options[] = {
         {"special", no_argument, NULL, NAME_SPECIAL}, {"null", no_argument, NULL, NAME_NULL}, {0}};
-    enum tokenizer_special special = TOKENIZER_PLAIN;
+    enum tokenizer_text special = TOKENIZER_PLAIN;
     bool null = false;
     for (int option; (option = cli_option(argc, argv, ":", options)) != -1;) {
         if (option == NAME_SPECIAL)

@@ -24,6 +24,14 @@ void *memory_try_aligned(size_t count, size_t size)
     return aligned_alloc(CACHE_LINE_BYTES, bytes);
 }
 
+size_t memory_huge_bytes(size_t count, size_t size)
+{
+    size_t bytes = count * size;
+    return bytes < HUGE_PAGE_BYTES
+               ? bytes
+               : (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+}
+
 void *memory_try_huge(size_t count, size_t size)
 {
     size_t bytes;
@@ -31,7 +39,7 @@ void *memory_try_huge(size_t count, size_t size)
         return NULL;
     if (bytes < HUGE_PAGE_BYTES)
         return memory_try(count, size);
-    bytes = (bytes + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    bytes = memory_huge_bytes(count, size);
     void *memory = aligned_alloc(HUGE_PAGE_BYTES, bytes);
     if (memory) {
         madvise(memory, bytes, MADV_HUGEPAGE); /* where it cannot, it is slower */

@@ -22,6 +22,9 @@ void *memory_try_aligned(size_t count, size_t size);
  * it. */
 void *memory_try_huge(size_t count, size_t size);
 
+/* How many bytes that takes. */
+size_t memory_huge_bytes(size_t count, size_t size);
+
 /* Grow array *items of `size`-byte elements so that *capacity >= needed: at least doubled, never
  * past `limit` elements.  Returns 0, -ENOMEM, or -EMSGSIZE when needed > limit. */
 int memory_grow(void **items, size_t *capacity, size_t needed, size_t size, size_t limit);

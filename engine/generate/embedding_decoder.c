@@ -32,7 +32,7 @@ int embedding_decoder_open(struct engine *engine, const struct engine_options *o
                            struct error *error)
 {
     struct embedder *embedder = engine->embedder;
-    engine->kv = kv_open(engine->plan.kv_page_bytes, options->kv_bytes);
+    engine->kv = kv_open(kv_round(forward_page_bytes(&engine->model.config)), options->kv_bytes);
     engine->batch = memory_try((size_t)options->prefill_chunk, sizeof *engine->batch);
     embedder->pages = memory_try(pages_max(options), sizeof *embedder->pages);
     embedder->state = memory_try((size_t)engine->model.config.width, sizeof *embedder->state);

@@ -67,7 +67,7 @@ static int open_generation(struct engine *engine, const struct engine_options *o
 {
     const struct model_config *config = &engine->model.config;
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
-    engine->kv = kv_open(engine->plan.kv_page_bytes, options->kv_bytes);
+    engine->kv = kv_open(kv_round(forward_page_bytes(config)), options->kv_bytes);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
     engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
     engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
@@ -80,7 +80,6 @@ static int open_generation(struct engine *engine, const struct engine_options *o
 static int configure(struct engine *engine, const struct engine_options *options,
                      struct error *error)
 {
-    engine->plan = engine_make_plan(engine->gguf, &engine->model.config, options);
     engine->context = options->context;
     engine->prefill_chunk = options->prefill_chunk;
     engine->threads_used = options->threads;
@@ -123,6 +122,8 @@ static int open_all(struct engine *engine, const char *path, const struct engine
         status = configure(engine, &settled, error);
     if (!status)
         status = engine_open_text(engine, path, error);
+    if (!status)
+        engine->plan = engine_make_plan(engine, &settled);
     engine->loading.ready_us = clock_now_us();
     return status;
 }

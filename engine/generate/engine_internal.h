@@ -54,8 +54,8 @@ struct engine {
 int engine_settle_options(const struct engine_options *options, const struct model_config *config,
                           struct engine_options *out, struct error *error);
 
-/* What a model will hold with settled options. */
-struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
+/* What a model holds with settled options; it has its tensors and its text. */
+struct engine_plan engine_make_plan(const struct engine *engine,
                                     const struct engine_options *options);
 
 /* Get ready for what a request says about choosing tokens.  Returns 0, -ENOMEM, or -EINVAL: also
@@ -74,8 +74,8 @@ int engine_choose(struct engine *engine, struct sequence *sequence, float *logit
  * -EINVAL. */
 int engine_check_tokens(const struct engine *engine, const struct tokens *tokens);
 
-/* Vocabulary, tokenizer and chat format of the model at `path`.  Returns 0, -ENOEXEC or -ENOMEM; what was opened
- * is in *engine and is closed with it. */
+/* Vocabulary, tokenizer and chat format of the model at `path`.  Returns 0, -ENOEXEC or -ENOMEM;
+ * what was opened is in *engine and is closed with it. */
 int engine_open_text(struct engine *engine, const char *path, struct error *error);
 
 #endif

@@ -8,27 +8,17 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-/* Upper bounds of what the parts of a loaded model allocate beside the scratch, which
- * forward_bytes() counts exactly.  The tokenizer's tables are open-addressed, a third to two thirds
- * full, of 16-byte slots; views of strings take 16 bytes. */
+/* Upper bounds of what allocates in many places.  The scratch, the tokenizer and the template count
+ * theirs exactly. */
 enum {
-    TOKEN_BYTES = 16 + 1 + 3 * 16,            /* view, kind, slots */
-    MERGE_BYTES = 16 + 3 * 16,                /* view, slots */
     TENSOR_BYTES = 3 * sizeof(struct tensor), /* table, twice that while it grows; index */
     KEY_BYTES = 2 * sizeof(struct gguf_value),
-    TEMPLATE_BYTES = 40,      /* of the chat template's tree, for each byte of its source */
     THREAD_BYTES = 256 << 10, /* stack that the kernels touch, and the C library's share */
     BLAS_BYTES = 48 << 20,    /* OpenBLAS's buffers and the pages of its code that are used */
     PROCESS_BYTES = 4 << 20,  /* C library, pages that a program writes at its start, requests */
 };
 
 enum { STRING_BYTES_MAX = 4096 }; /* of a general.* string in the description */
-
-static uint64_t item_count(const struct gguf *gguf, const char *key)
-{
-    const struct gguf_value *value = gguf_find(gguf, key);
-    return value && value->type == GGUF_ARRAY ? value->count : 0;
-}
 
 /* Scratch: what embedding or generating takes. */
 static uint64_t scratch_bytes(const struct model_config *config,
@@ -42,30 +32,30 @@ static uint64_t scratch_bytes(const struct model_config *config,
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));
 }
 
-static uint64_t template_bytes(const struct gguf *gguf)
+static uint64_t text_bytes(const struct engine *engine)
 {
-    struct text source;
-    bool has_one = gguf_get_string(gguf, "tokenizer.chat_template", &source, NULL) == 0;
-    return has_one ? source.length * TEMPLATE_BYTES : 0;
+    uint64_t bytes = vocabulary_bytes(&engine->vocabulary) + tokenizer_bytes(engine->tokenizer) +
+                     engine->piece_bytes_max;
+    return engine->chat.template ? bytes + template_bytes(engine->chat.template) : bytes;
 }
 
-static uint64_t fixed_bytes(const struct gguf *gguf, const struct model_config *config,
-                            const struct engine_options *options)
+static uint64_t fixed_bytes(const struct engine *engine, const struct engine_options *options)
 {
-    return scratch_bytes(config, options) + model_bytes(config) +
-           item_count(gguf, "tokenizer.ggml.tokens") * TOKEN_BYTES +
-           item_count(gguf, "tokenizer.ggml.merges") * MERGE_BYTES + gguf_own_bytes(gguf) +
-           template_bytes(gguf) + gguf_tensor_count(gguf) * TENSOR_BYTES +
+    const struct gguf *gguf = engine->gguf;
+    const struct model_config *config = &engine->model.config;
+    return scratch_bytes(config, options) + model_bytes(config) + text_bytes(engine) +
+           gguf_own_bytes(gguf) + gguf_tensor_count(gguf) * TENSOR_BYTES +
            gguf_key_count(gguf) * KEY_BYTES + (uint64_t)options->threads * THREAD_BYTES +
            PROCESS_BYTES;
 }
 
-struct engine_plan engine_make_plan(const struct gguf *gguf, const struct model_config *config,
+struct engine_plan engine_make_plan(const struct engine *engine,
                                     const struct engine_options *options)
 {
+    const struct model_config *config = &engine->model.config;
     struct engine_plan plan = {
-        .weight_bytes = gguf_file_bytes(gguf),
-        .fixed_bytes = fixed_bytes(gguf, config, options),
+        .weight_bytes = gguf_file_bytes(engine->gguf),
+        .fixed_bytes = fixed_bytes(engine, options),
         .kv_page_bytes = config->family->encoder ? 0 : kv_round(forward_page_bytes(config)),
         .context = config->context,
     };
@@ -218,7 +208,7 @@ int engine_inspect(const char *path, struct engine_plan *plan, char **json, stru
     if (!status)
         status = engine_open_text(engine, path, error);
     if (!status) {
-        engine->plan = engine_make_plan(engine->gguf, &engine->model.config, &settled);
+        engine->plan = engine_make_plan(engine, &settled);
         *plan = engine->plan;
         *json = describe(engine, path);
         if (!*json)

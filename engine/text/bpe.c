@@ -10,6 +10,7 @@
 #include "text/bpe.h"
 
 #include "text/bytelevel.h"
+#include "text/heap.h"
 #include "text/index.h"
 #include "text/pretokenizer.h"
 
@@ -46,8 +47,7 @@ struct bpe_symbol {
 struct long_piece {
     const struct mergetable *merges;
     struct bpe_symbol *symbols;
-    uint64_t *heap;
-    size_t heap_count;
+    struct heap heap;
 };
 
 static bool looks_up_words(const struct pretokenizer_rule *rule)
@@ -106,6 +106,12 @@ void bpe_close(struct bpe *bpe)
     wordtable_close(&bpe->words);
     index_close(bpe->index);
     free(bpe);
+}
+
+size_t bpe_bytes(const struct bpe *bpe)
+{
+    return sizeof *bpe + slots_bytes(bpe->words.slots.bits) + slots_bytes(bpe->merges.slots.bits) +
+           (size_t)bpe->merges.merge_count * sizeof *bpe->merges.whole;
 }
 
 void bpe_scratch_free(struct bpe_scratch *scratch)
@@ -205,33 +211,6 @@ static int encode_short(const struct bpe *bpe, struct text piece, struct tokens 
     return status;
 }
 
-static void heap_push(struct long_piece *piece, uint64_t item)
-{
-    uint64_t *heap = piece->heap;
-    size_t at = piece->heap_count++;
-    for (; at > 0 && heap[(at - 1) / 2] > item; at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = item;
-}
-
-/* The smallest item; the heap is not empty. */
-static uint64_t heap_pop(struct long_piece *piece)
-{
-    uint64_t *heap = piece->heap, smallest = heap[0];
-    uint64_t item = heap[--piece->heap_count];
-    size_t at = 0, child;
-    while ((child = 2 * at + 1) < piece->heap_count) {
-        if (child + 1 < piece->heap_count && heap[child + 1] < heap[child])
-            child++;
-        if (heap[child] >= item)
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = item;
-    return smallest;
-}
-
 /* Look up the merge of a symbol and its right neighbour, and put it in the heap if there is one. */
 static void offer(struct long_piece *piece, int32_t left)
 {
@@ -242,7 +221,7 @@ static void offer(struct long_piece *piece, int32_t left)
     int32_t right_id = piece->symbols[symbol->next].id;
     symbol->rank = mergetable_rank(piece->merges, symbol->id, right_id);
     if (symbol->rank != MERGE_NEVER)
-        heap_push(piece, (uint64_t)symbol->rank << 32 | (uint32_t)left);
+        heap_push(&piece->heap, (uint64_t)symbol->rank << 32 | (uint32_t)left);
 }
 
 static void merge_right(struct long_piece *piece, int32_t left)
@@ -276,7 +255,7 @@ static int encode_long(const struct bpe *bpe, struct text text, struct bpe_scrat
     int status = reserve(scratch, text.length);
     if (status)
         return status;
-    struct long_piece piece = {&bpe->merges, scratch->symbols, scratch->heap, 0};
+    struct long_piece piece = {&bpe->merges, scratch->symbols, {scratch->heap, 0}};
     int32_t count = 0;
     for (size_t at = 0, length; at < text.length; at += length, count++) {
         length = symbol_bytes(bpe, text, at);
@@ -286,8 +265,8 @@ static int encode_long(const struct bpe *bpe, struct text text, struct bpe_scrat
     piece.symbols[count - 1].next = NO_SYMBOL;
     for (int32_t i = 0; i < count - 1; i++)
         offer(&piece, i);
-    while (piece.heap_count) {
-        uint64_t item = heap_pop(&piece);
+    while (piece.heap.count) {
+        uint64_t item = heap_pop(&piece.heap);
         int32_t left = (int32_t)(uint32_t)item, rank = (int32_t)(item >> 32);
         if (piece.symbols[left].rank == rank)
             merge_right(&piece, left);

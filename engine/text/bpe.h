@@ -26,6 +26,9 @@ struct bpe;
 int bpe_open(const struct vocabulary *vocabulary, struct bpe **out, struct error *error);
 void bpe_close(struct bpe *bpe);
 
+/* What its tables take, in its own memory or in the file that they lie in. */
+size_t bpe_bytes(const struct bpe *bpe);
+
 /* Memory for long pieces, kept from piece to piece; start from a zeroed struct. */
 struct bpe_scratch {
     struct bpe_symbol *symbols;

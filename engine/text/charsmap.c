@@ -47,7 +47,7 @@ size_t charsmap_find(struct text map, struct text text, struct text *to)
 {
     struct text units = {map.bytes + SIZE_BYTES, u32_at(map.bytes)};
     struct text pool = {units.bytes + units.length, map.length - SIZE_BYTES - units.length};
-    size_t longest = 0, index = children_of(0, unit_at(units, 0));
+    size_t longest = 0, longest_offset = 0, index = children_of(0, unit_at(units, 0));
     size_t end = text.length < CHARSMAP_PREFIX_BYTES_MAX ? text.length : CHARSMAP_PREFIX_BYTES_MAX;
     for (size_t i = 0; i < end && text.bytes[i]; i++) {
         unsigned char byte = (unsigned char)text.bytes[i];
@@ -59,9 +59,12 @@ size_t charsmap_find(struct text map, struct text text, struct text *to)
         size_t offset = unit_at(units, index) & VALUE_MASK;
         if (unit & ENDS_BIT && offset < pool.length) {
             longest = i + 1;
-            to->bytes = pool.bytes + offset;
-            to->length = strnlen(to->bytes, pool.length - offset);
+            longest_offset = offset;
         }
+    }
+    if (longest) { /* only now: a hostile pool may be one string without end */
+        to->bytes = pool.bytes + longest_offset;
+        to->length = strnlen(to->bytes, pool.length - longest_offset);
     }
     return longest;
 }

@@ -244,8 +244,8 @@ int chat_encode(const struct tokenizer *tokenizer, const struct chat_text *text,
     for (size_t i = 0; i < text->count && !status; i++) {
         struct chat_span span = text->spans[i];
         struct text bytes = {text->text.bytes + span.begin, span.end - span.begin};
-        status = tokenizer_encode(tokenizer, bytes,
-                                  span.special ? TOKENIZER_SPECIAL : TOKENIZER_PLAIN, out);
+        enum tokenizer_text kind = span.special ? TOKENIZER_SPECIAL : TOKENIZER_PLAIN;
+        status = tokenizer_encode(tokenizer, bytes, i ? kind | TOKENIZER_CONTINUES : kind, out);
     }
     if (status)
         out->count = count_before;

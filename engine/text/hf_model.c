@@ -9,6 +9,7 @@
 #include "text/jsonscan.h"
 
 #include <errno.h>
+#include <math.h>
 
 enum { WORD_CHARACTERS_MAX = 1 << 16, WORD_CHARACTERS_DEFAULT = 100 };
 
@@ -92,6 +93,9 @@ static int read_vocab_array(struct hf_reading *reading)
             status = -ENOEXEC;
         if (status == -ENOEXEC)
             return hf_refuse(reading, "model.vocab is malformed at token %d",
+                             reading->out->token_count);
+        if (!status && !isfinite((float)score))
+            return hf_refuse(reading, "the score of token %d is not finite",
                              reading->out->token_count);
         if (!status)
             status = set_token(reading, reading->out->token_count, token, (float)score);
@@ -202,7 +206,7 @@ static void mark_bytes(struct vocabulary *out)
 /* Is there a step that makes each space U+2581? */
 static bool replaces_spaces(const struct vocabulary *vocabulary)
 {
-    for (size_t i = 0; i < vocabulary->step_count; i++)
+    for (size_t i = 0; i < vocabulary->step_count + vocabulary->piece_step_count; i++)
         if (vocabulary->steps[i].kind == NORMALIZE_REPLACE &&
             text_is(vocabulary->steps[i].from, " ") &&
             text_is(vocabulary->steps[i].to, HF_SPACE_MARK))

@@ -189,7 +189,7 @@ static int join_words(struct hf_reading *reading)
 }
 
 /* Spaces become U+2581, one stands before a text that does not begin with it, and each begins a
- * piece.  The first two are steps of normalization here. */
+ * piece.  The first two are steps here, those of a normalizer's kind. */
 static int read_metaspace(struct hf_reading *reading, const json_t *component)
 {
     static const struct text space = {" ", 1}, mark = {HF_SPACE_MARK, sizeof HF_SPACE_MARK - 1};
@@ -197,7 +197,8 @@ static int read_metaspace(struct hf_reading *reading, const json_t *component)
     struct text scheme = hf_string(component, "prepend_scheme");
     bool prepends = scheme.length ? !text_is(scheme, "never")
                                   : hf_is_true(component, "add_prefix_space", true); /* older */
-    bool after_words = reading->is_words && reading->stage_count == 1 && prepends;
+    bool is_first = text_is(scheme, "first");
+    bool after_words = reading->is_words && reading->stage_count == 1 && prepends && !is_first;
     if (replacement.length && !text_equals(replacement, mark))
         return hf_refuse(reading, "pre_tokenizer \"Metaspace\" with \"%.*s\"",
                          TEXT_ARGUMENTS(replacement));
@@ -205,6 +206,7 @@ static int read_metaspace(struct hf_reading *reading, const json_t *component)
         return hf_refuse(reading, "pre_tokenizer \"Metaspace\" after another");
     reading->is_metaspace = true;
     reading->out->add_space_prefix = prepends;
+    reading->out->prefix_at_start = is_first;
     int status = after_words ? join_words(reading) : 0;
     if (!status)
         status = hf_add_step(reading, (struct normalizer_step){
@@ -239,6 +241,11 @@ static int read_component(struct hf_reading *reading, const json_t *component)
 
 int hf_pretokenizer_read(struct hf_reading *reading)
 {
-    return hf_each_component(reading, json_object_get(reading->root, "pre_tokenizer"),
-                             "pretokenizers", read_component);
+    struct vocabulary *out = reading->out;
+    size_t normalizer_steps = out->step_count;
+    int status = hf_each_component(reading, json_object_get(reading->root, "pre_tokenizer"),
+                                   "pretokenizers", read_component);
+    out->piece_step_count = out->step_count - normalizer_steps;
+    out->step_count = normalizer_steps;
+    return status;
 }

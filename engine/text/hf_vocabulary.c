@@ -239,9 +239,17 @@ static int allocate(struct hf_reading *reading, const struct hf_files *files)
     return 0;
 }
 
-/* Leave out what says nothing. */
-static void settle(struct vocabulary *out)
+/* Give back what an array has grown too much.  One that cannot shrink stays as it is. */
+static void shrink(void **items, int32_t count, size_t size)
 {
+    void *moved = count ? reallocarray(*items, (size_t)count, size) : NULL;
+    *items = moved ? moved : *items;
+}
+
+/* Leave out what says nothing, and what is not used. */
+static void settle(struct hf_reading *reading)
+{
+    struct vocabulary *out = reading->out;
     bool has_flags = false;
     for (int32_t id = 0; id < out->token_count; id++)
         has_flags |= out->flags[id] != 0;
@@ -253,6 +261,9 @@ static void settle(struct vocabulary *out)
         free(out->scores);
         out->scores = NULL;
     }
+    shrink((void **)&out->tokens, out->token_count, sizeof *out->tokens);
+    shrink((void **)&out->merges, out->merge_count, sizeof *out->merges);
+    out->memory_bytes = reading->used;
 }
 
 int hf_vocabulary_read(const struct hf_files *files, struct vocabulary *out, struct error *error)
@@ -283,6 +294,6 @@ int hf_vocabulary_read(const struct hf_files *files, struct vocabulary *out, str
     if (status)
         vocabulary_free(out);
     else
-        settle(out);
+        settle(&reading);
     return status;
 }

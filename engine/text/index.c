@@ -52,7 +52,7 @@ static struct text packed_strings(const struct text *strings, int32_t count)
     const char *end = strings[0].bytes + strings[0].length;
     for (int32_t i = 1; i < count; i++) {
         uint64_t length;
-        if (strings[i].bytes != end + sizeof length)
+        if (!end || strings[i].bytes != end + sizeof length)
             return (struct text){0};
         memcpy(&length, end, sizeof length);
         if (length != strings[i].length)
@@ -99,11 +99,6 @@ static int fingerprint(const struct vocabulary *vocabulary, uint64_t out[2])
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static size_t slots_bytes(const struct table_header *table)
-{
-    return table->bits ? sizeof(uint64_t) << table->bits : 0;
-}
-
 static size_t whole_bytes(int32_t merge_count)
 {
     return ((size_t)merge_count + 1) / 2 * 2 * sizeof(uint32_t);
@@ -137,8 +132,8 @@ static bool is_index_of(const struct header *header, size_t length,
         return false;
     if (needs_words(vocabulary) ? !is_sound(&header->words) : header->words.bits != 0)
         return false;
-    if (length != sizeof *header + slots_bytes(&header->merges) + whole_bytes(header->merge_count) +
-                      slots_bytes(&header->words))
+    if (length != sizeof *header + slots_bytes(header->merges.bits) +
+                      whole_bytes(header->merge_count) + slots_bytes(header->words.bits))
         return false;
     for (int byte = 0; byte < 256; byte++)
         if (header->byte_ids[byte] < VOCABULARY_NONE ||
@@ -208,13 +203,13 @@ static int append_all(struct buffer *file, const struct header *header,
     size_t merge_count = (size_t)header->merge_count;
     int status = buffer_append(file, header, sizeof *header);
     if (!status)
-        status = buffer_append(file, tables->merges->slots.items, slots_bytes(&header->merges));
+        status = buffer_append(file, tables->merges->slots.items, slots_bytes(header->merges.bits));
     if (!status)
         status = buffer_append(file, tables->merges->whole, merge_count * sizeof(uint32_t));
     if (!status && merge_count % 2)
         status = buffer_append(file, &padding, sizeof padding);
     if (!status && header->words.bits)
-        status = buffer_append(file, tables->words->slots.items, slots_bytes(&header->words));
+        status = buffer_append(file, tables->words->slots.items, slots_bytes(header->words.bits));
     return status;
 }
 
@@ -230,8 +225,8 @@ void index_save(const struct vocabulary *vocabulary, const struct index_tables *
         return;
     memcpy(header.magic, magic, sizeof magic);
     memcpy(header.byte_ids, tables->byte_ids, sizeof header.byte_ids);
-    header.file_bytes = sizeof header + slots_bytes(&header.merges) +
-                        whole_bytes(header.merge_count) + slots_bytes(&header.words);
+    header.file_bytes = sizeof header + slots_bytes(header.merges.bits) +
+                        whole_bytes(header.merge_count) + slots_bytes(header.words.bits);
     struct buffer file = buffer_new(header.file_bytes);
     if (!append_all(&file, &header, tables)) {
         struct header *written = (void *)file.bytes;

@@ -27,6 +27,12 @@ struct slots {
 int slots_open(size_t count, struct slots *out);
 void slots_close(struct slots *slots);
 
+/* What a table of 1 << bits slots takes; 0 bits: no table. */
+static inline size_t slots_bytes(uint32_t bits)
+{
+    return bits ? sizeof(uint64_t) << bits : 0;
+}
+
 static inline size_t slots_mask(const struct slots *slots)
 {
     return ((size_t)1 << slots->bits) - 1;

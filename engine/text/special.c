@@ -21,13 +21,14 @@ struct entry {
 
 struct list {
     struct entry *entries; /* sorted, no two strings equal */
-    size_t count;
+    size_t count, capacity;
     size_t first[257]; /* the entries that start with byte b are [first[b], first[b + 1]) */
 };
 
 struct special {
     struct list sets[SPECIAL_SETS]; /* SPECIAL_RAW has all, to be found by their own string */
     char *normalised;               /* the strings of SPECIAL_NORMALIZED */
+    size_t normalised_capacity;
 };
 
 struct range {
@@ -104,6 +105,7 @@ static int normalise(const struct vocabulary *vocabulary, struct list *list,
         list->entries[i].string.length = all.length - before;
     }
     special->normalised = all.bytes;
+    special->normalised_capacity = all.capacity;
     size_t kept = 0, at = 0;
     for (size_t i = 0; i < list->count && !status; i++) {
         struct entry entry = list->entries[i];
@@ -125,6 +127,7 @@ static int fill(const struct vocabulary *vocabulary, enum special_set set, struc
     list->entries = memory_try(count, sizeof *list->entries);
     if (!list->entries)
         return -ENOMEM;
+    list->capacity = count;
     for (int32_t id = 0; id < vocabulary->token_count; id++)
         if (belongs(vocabulary, set, id))
             list->entries[list->count++] = (struct entry){
@@ -167,6 +170,14 @@ void special_close(struct special *special)
     free(special);
 }
 
+size_t special_bytes(const struct special *special)
+{
+    size_t bytes = sizeof *special + special->normalised_capacity;
+    for (size_t i = 0; i < SPECIAL_SETS; i++)
+        bytes += special->sets[i].capacity * sizeof *special->sets[i].entries;
+    return bytes;
+}
+
 /* The first entry of the range whose byte at `depth` is not below `byte`; all of them are longer
  * than `depth` and equal before it. */
 static size_t lower_bound(const struct list *list, struct range range, size_t depth, unsigned byte)
@@ -181,24 +192,48 @@ static size_t lower_bound(const struct list *list, struct range range, size_t de
     return range.begin;
 }
 
-/* The longest entry that `text` (not empty) starts with, or NULL. */
-static const struct entry *longest_at(const struct list *list, struct text text, bool control)
+/* The entries of the range that have `byte` at `depth`.  That may be all of them, and a hostile
+ * list is so for every byte of a long common start: then nothing is searched. */
+static struct range narrow(const struct list *list, struct range range, size_t depth, unsigned byte)
 {
-    unsigned byte = (unsigned char)text.bytes[0];
+    const struct entry *first = &list->entries[range.begin], *last = &list->entries[range.end - 1];
+    if ((unsigned char)first->string.bytes[depth] == byte &&
+        (unsigned char)last->string.bytes[depth] == byte)
+        return range;
+    range.begin = lower_bound(list, range, depth, byte);
+    range.end = lower_bound(list, range, depth, byte + 1);
+    return range;
+}
+
+/* May this entry be found? */
+static bool is_wanted(const struct entry *entry, enum special_set set, bool control)
+{
+    return (control || !entry->control) && (set == SPECIAL_VERBATIM || !entry->is_normalised);
+}
+
+static const struct list *list_of(const struct special *special, enum special_set set)
+{
+    return &special->sets[set == SPECIAL_VERBATIM ? SPECIAL_RAW : set];
+}
+
+/* The longest entry that `text` (not empty) starts with, or NULL. */
+static const struct entry *longest_at(const struct special *special, enum special_set set,
+                                      struct text text, bool control)
+{
+    const struct list *list = list_of(special, set);
+    unsigned char byte = (unsigned char)text.bytes[0];
     struct range range = {list->first[byte], list->first[byte + 1]};
     const struct entry *longest = NULL;
     for (size_t depth = 1; range.begin < range.end; depth++) {
         const struct entry *shortest = &list->entries[range.begin];
         if (shortest->string.length == depth) {
-            if ((control || !shortest->control) && !shortest->is_normalised)
+            if (is_wanted(shortest, set, control))
                 longest = shortest;
             range.begin++;
         }
-        if (depth == text.length)
+        if (depth == text.length || range.begin == range.end)
             break;
-        byte = (unsigned char)text.bytes[depth];
-        range.begin = lower_bound(list, range, depth, byte);
-        range.end = lower_bound(list, range, depth, byte + 1);
+        range = narrow(list, range, depth, (unsigned char)text.bytes[depth]);
     }
     return longest;
 }
@@ -268,13 +303,13 @@ static void take_space(struct text text, size_t from, uint8_t flags, size_t *beg
 int32_t special_next(const struct special *special, enum special_set set, struct text text,
                      size_t from, bool control, size_t *begin, size_t *end)
 {
-    const struct list *list = &special->sets[set];
+    const struct list *list = list_of(special, set);
     for (size_t at = from; at < text.length; at++) {
         unsigned char byte = (unsigned char)text.bytes[at];
         if (list->first[byte] == list->first[byte + 1])
             continue;
         struct text rest = {text.bytes + at, text.length - at};
-        const struct entry *found = longest_at(list, rest, control);
+        const struct entry *found = longest_at(special, set, rest, control);
         if (!found)
             continue;
         size_t after = at + found->string.length;

@@ -26,11 +26,15 @@ struct special;
 int special_open(const struct vocabulary *vocabulary, struct special **out);
 void special_close(struct special *special);
 
+/* What its lists take. */
+size_t special_bytes(const struct special *special);
+
 /* What a text is looked through for. */
 enum special_set {
     SPECIAL_RAW,        /* in a text as it is */
     SPECIAL_NORMALIZED, /* in a normalised part of it */
     SPECIAL_SETS,
+    SPECIAL_VERBATIM = SPECIAL_SETS, /* for all strings as they are: what a template has written */
 };
 
 /* The next match at or after `from`: a USER_DEFINED token, or any if `control`.  Returns its id and

@@ -7,6 +7,7 @@
 #include "text/spm.h"
 
 #include "text/codepoint.h"
+#include "text/heap.h"
 #include "text/words.h"
 #include "text/wordtable.h"
 
@@ -36,8 +37,7 @@ struct word {
     const struct spm *spm;
     const char *bytes;
     struct spm_symbol *symbols;
-    uint64_t *heap;
-    size_t heap_count;
+    struct heap heap;
 };
 
 /* A byte may also stand for itself as a token of one character (ASCII). */
@@ -79,6 +79,11 @@ void spm_close(struct spm *spm)
     free(spm);
 }
 
+size_t spm_bytes(const struct spm *spm)
+{
+    return sizeof *spm + slots_bytes(spm->words.slots.bits);
+}
+
 void spm_scratch_free(struct spm_scratch *scratch)
 {
     buffer_free(&scratch->escaped);
@@ -106,33 +111,6 @@ static uint32_t rank_of(float score)
     return bits & 0x80000000u ? bits : ~bits & 0x7FFFFFFFu;
 }
 
-static void heap_push(struct word *word, uint64_t item)
-{
-    uint64_t *heap = word->heap;
-    size_t at = word->heap_count++;
-    for (; at > 0 && heap[(at - 1) / 2] > item; at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = item;
-}
-
-/* The smallest item; the heap is not empty. */
-static uint64_t heap_pop(struct word *word)
-{
-    uint64_t *heap = word->heap, smallest = heap[0];
-    uint64_t item = heap[--word->heap_count];
-    size_t at = 0, child;
-    while ((child = 2 * at + 1) < word->heap_count) {
-        if (child + 1 < word->heap_count && heap[child + 1] < heap[child])
-            child++;
-        if (heap[child] >= item)
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = item;
-    return smallest;
-}
-
 /* Look up what a symbol and its right neighbour would become; into the heap if it is a token. */
 static void offer(struct word *word, int32_t left)
 {
@@ -145,7 +123,7 @@ static void offer(struct word *word, int32_t left)
     if (symbol->whole == VOCABULARY_NONE)
         return;
     symbol->rank = rank_of(word->spm->vocabulary->scores[symbol->whole]);
-    heap_push(word, (uint64_t)symbol->rank << 32 | (uint32_t)left);
+    heap_push(&word->heap, (uint64_t)symbol->rank << 32 | (uint32_t)left);
 }
 
 static void merge_right(struct word *word, int32_t left)
@@ -214,12 +192,12 @@ static int encode_word(const struct spm *spm, struct text text, struct spm_scrat
     int status = reserve(scratch, text.length);
     if (status)
         return status;
-    struct word word = {spm, text.bytes, scratch->symbols, scratch->heap, 0};
+    struct word word = {spm, text.bytes, scratch->symbols, {scratch->heap, 0}};
     int32_t count = split(text, word.symbols);
     for (int32_t i = 0; i < count; i++)
         offer(&word, i);
-    while (word.heap_count) {
-        uint64_t item = heap_pop(&word);
+    while (word.heap.count) {
+        uint64_t item = heap_pop(&word.heap);
         int32_t left = (int32_t)(uint32_t)item;
         if (word.symbols[left].rank == (uint32_t)(item >> 32))
             merge_right(&word, left);

@@ -26,6 +26,9 @@ struct spm;
 int spm_open(const struct vocabulary *vocabulary, struct spm **out);
 void spm_close(struct spm *spm);
 
+/* What its tables take. */
+size_t spm_bytes(const struct spm *spm);
+
 /* Memory kept from text to text; start from a zeroed struct. */
 struct spm_scratch {
     struct buffer escaped;

@@ -44,6 +44,9 @@ struct template;
 int template_compile(struct text source, struct template **out, struct error *error);
 void template_free(struct template *source);
 
+/* What the compiled template takes. */
+size_t template_bytes(const struct template *source);
+
 struct template_string {
     struct text name;
     struct text value;

@@ -34,11 +34,13 @@ struct tokenizer {
 /* What one call of tokenizer_encode() hands from piece to piece. */
 struct encoding {
     const struct tokenizer *tokenizer;
-    bool control; /* do CONTROL and UNKNOWN tokens match? */
+    bool control;  /* do CONTROL and UNKNOWN tokens match? */
+    bool is_start; /* nothing of the text has been read */
     struct bpe_scratch bpe;
     struct spm_scratch spm;
     struct unigram_scratch unigram;
-    struct buffer normalised;
+    struct buffer normalised; /* what stands between raw special tokens */
+    struct buffer prepared;   /* what stands between those and the normalised ones */
     struct tokens *out;
 };
 
@@ -139,6 +141,26 @@ void tokenizer_close(struct tokenizer *tokenizer)
     free(tokenizer);
 }
 
+static size_t model_bytes(const struct tokenizer *tokenizer)
+{
+    switch (tokenizer->vocabulary->model) {
+    case VOCABULARY_BPE:
+        return bpe_bytes(tokenizer->bpe);
+    case VOCABULARY_SPM:
+        return spm_bytes(tokenizer->spm);
+    case VOCABULARY_WORDPIECE:
+        return wordpiece_bytes(tokenizer->wordpiece);
+    case VOCABULARY_UNIGRAM:
+        return unigram_bytes(tokenizer->unigram);
+    }
+    return 0;
+}
+
+size_t tokenizer_bytes(const struct tokenizer *tokenizer)
+{
+    return sizeof *tokenizer + special_bytes(tokenizer->special) + model_bytes(tokenizer);
+}
+
 static int encode_piece(void *context, struct text piece)
 {
     struct encoding *encoding = context;
@@ -156,12 +178,32 @@ static int encode_piece(void *context, struct text piece)
     return -EINVAL;
 }
 
+/* The steps of the pre-tokenizer, which see no special token. */
+static int prepare(struct encoding *encoding, struct text *fragment)
+{
+    const struct vocabulary *vocabulary = encoding->tokenizer->vocabulary;
+    size_t count = vocabulary->piece_step_count;
+    if (count == 0)
+        return 0;
+    if (vocabulary->prefix_at_start && !encoding->is_start)
+        count--;
+    encoding->prepared.length = 0;
+    int status = normalizer_apply(vocabulary->steps + vocabulary->step_count, count, *fragment,
+                                  &encoding->prepared);
+    *fragment = buffer_text(&encoding->prepared);
+    return status;
+}
+
 /* What stands between two special tokens, normalised. */
 static int encode_words(struct encoding *encoding, struct text fragment)
 {
     const struct tokenizer *tokenizer = encoding->tokenizer;
     if (fragment.length == 0)
         return 0;
+    int status = prepare(encoding, &fragment);
+    encoding->is_start = false;
+    if (status || fragment.length == 0)
+        return status;
     return tokenizer->pretokenizer
                ? pretokenizer_split(tokenizer->pretokenizer, fragment, encode_piece, encoding)
                : encode_piece(encoding, fragment);
@@ -177,8 +219,10 @@ static int encode_around(struct encoding *encoding, enum special_set set, struct
         int32_t id = special_next(encoding->tokenizer->special, set, text, at, encoding->control,
                                   &begin, &end);
         status = encode(encoding, (struct text){text.bytes + at, begin - at});
-        if (!status && id != VOCABULARY_NONE)
+        if (!status && id != VOCABULARY_NONE) {
             status = tokens_append(encoding->out, id);
+            encoding->is_start = false;
+        }
         at = end;
     }
     return status;
@@ -197,15 +241,17 @@ static int encode_fragment(struct encoding *encoding, struct text fragment)
                                   encode_words);
 }
 
-int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
-                     enum tokenizer_special special, struct tokens *out)
+int tokenizer_encode(const struct tokenizer *tokenizer, struct text text, enum tokenizer_text kind,
+                     struct tokens *out)
 {
     if (text.length > TOKENIZER_TEXT_BYTES_MAX)
         return -EMSGSIZE;
     struct encoding encoding = {
         .tokenizer = tokenizer,
-        .control = special == TOKENIZER_SPECIAL,
+        .control = kind & TOKENIZER_SPECIAL,
+        .is_start = !(kind & TOKENIZER_CONTINUES),
         .normalised = buffer_new(SIZE_MAX),
+        .prepared = buffer_new(SIZE_MAX),
         .out = out,
     };
     size_t count_before = out->count;
@@ -214,6 +260,7 @@ int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
     spm_scratch_free(&encoding.spm);
     unigram_scratch_free(&encoding.unigram);
     buffer_free(&encoding.normalised);
+    buffer_free(&encoding.prepared);
     if (status)
         out->count = count_before;
     return status;
@@ -267,11 +314,11 @@ int32_t tokenizer_next_special(const struct tokenizer *tokenizer, struct text te
                                size_t *begin, size_t *end)
 {
     int32_t id;
-    do {
-        id = special_next(tokenizer->special, SPECIAL_RAW, text, from, true, begin, end);
-        from = *end;
-    } while (id != VOCABULARY_NONE && tokenizer->vocabulary->kinds[id] == TOKEN_USER_DEFINED);
-    return id;
+    for (;; from = *end) {
+        id = special_next(tokenizer->special, SPECIAL_VERBATIM, text, from, true, begin, end);
+        if (id == VOCABULARY_NONE || tokenizer->vocabulary->kinds[id] != TOKEN_USER_DEFINED)
+            return id;
+    }
 }
 
 int32_t tokenizer_vocabulary_size(const struct tokenizer *tokenizer)

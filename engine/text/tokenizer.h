@@ -27,16 +27,20 @@ int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out,
                    struct error *error);
 void tokenizer_close(struct tokenizer *tokenizer);
 
-/* Which special strings in the text become their single token. */
-enum tokenizer_special {
-    TOKENIZER_PLAIN,   /* user text: only USER_DEFINED tokens match */
-    TOKENIZER_SPECIAL, /* template text: CONTROL and UNKNOWN tokens match too */
+/* What it takes beside the vocabulary: its tables, and nothing of a text that is being encoded. */
+size_t tokenizer_bytes(const struct tokenizer *tokenizer);
+
+/* What a text is, combined with |. */
+enum tokenizer_text {
+    TOKENIZER_PLAIN = 0,     /* a user's: only USER_DEFINED tokens match */
+    TOKENIZER_SPECIAL = 1,   /* the template's: CONTROL and UNKNOWN tokens match too */
+    TOKENIZER_CONTINUES = 2, /* goes on where another ended: gets no prefix for a start */
 };
 
 /* Append the ids of `text` to *out; adds no BOS or EOS.  Returns 0, -ENOMEM or -EMSGSIZE; *out
  * keeps its old ids on failure. */
-int tokenizer_encode(const struct tokenizer *tokenizer, struct text text,
-                     enum tokenizer_special special, struct tokens *out);
+int tokenizer_encode(const struct tokenizer *tokenizer, struct text text, enum tokenizer_text kind,
+                     struct tokens *out);
 
 /* The bytes of one token as they stand in a completion: byte-level characters and byte tokens
  * decoded, U+2581 a space where the model writes it for one (WordPiece: before each word), CONTROL

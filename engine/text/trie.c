@@ -98,6 +98,12 @@ void trie_close(struct trie *trie)
     free(trie);
 }
 
+size_t trie_bytes(const struct trie *trie)
+{
+    size_t slots_while_growing = trie->slot_count + trie->slot_count / 2;
+    return slots_while_growing * sizeof *trie->slots + trie->value_capacity * sizeof *trie->values;
+}
+
 int trie_insert(struct trie *trie, struct text string, int32_t value)
 {
     if (string.length == 0 || string.length > TRIE_STRING_BYTES_MAX)

@@ -27,6 +27,9 @@ struct trie;
 int trie_open(struct trie **out);
 void trie_close(struct trie *trie);
 
+/* What it takes, and took while it grew. */
+size_t trie_bytes(const struct trie *trie);
+
 /* Add a string; of equal ones the last value (>= 0) counts.  Empty ones are left out too.  Returns
  * 0, -ENOMEM, or -EMSGSIZE past TRIE_NODES_MAX. */
 int trie_insert(struct trie *trie, struct text string, int32_t value);

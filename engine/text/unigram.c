@@ -88,6 +88,11 @@ void unigram_close(struct unigram *unigram)
     free(unigram);
 }
 
+size_t unigram_bytes(const struct unigram *unigram)
+{
+    return sizeof *unigram + trie_bytes(unigram->trie);
+}
+
 void unigram_scratch_free(struct unigram_scratch *scratch)
 {
     free(scratch->best);

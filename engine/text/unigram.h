@@ -25,6 +25,9 @@ struct unigram;
 int unigram_open(const struct vocabulary *vocabulary, struct unigram **out, struct error *error);
 void unigram_close(struct unigram *unigram);
 
+/* What its trie takes. */
+size_t unigram_bytes(const struct unigram *unigram);
+
 /* Memory kept from text to text; start from a zeroed struct. */
 struct unigram_scratch {
     struct unigram_best *best;

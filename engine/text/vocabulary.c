@@ -93,11 +93,30 @@ static int read_tokens(const struct gguf *gguf, struct vocabulary *out, struct e
     return 0;
 }
 
+/* Is this "<|...|>", or the same with the full-width bars of DeepSeek? */
+static bool looks_like_marker(struct text token)
+{
+    static const struct text bars[] = {{"|", 1}, {"\xEF\xBD\x9C", 3}};
+    for (size_t i = 0; i < sizeof bars / sizeof *bars; i++) {
+        struct text bar = bars[i];
+        if (token.length > 2 * (bar.length + 1) && token.bytes[0] == '<' &&
+            token.bytes[token.length - 1] == '>' &&
+            memcmp(token.bytes + 1, bar.bytes, bar.length) == 0 &&
+            memcmp(token.bytes + token.length - 1 - bar.length, bar.bytes, bar.length) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A file without kinds means NORMAL; its turn markers must be special all the same.  In a file with
- * kinds a NORMAL "</s>" is just text (Qwen has one), a USER_DEFINED one is a converter's mistake.
+ * kinds a NORMAL "</s>" is just text (Qwen has one), a USER_DEFINED one is a converter's mistake;
+ * and so is a marker that a folder calls not special (DeepSeek's <|User|>): converters to GGUF make
+ * them CONTROL too.
  */
 enum token_kind vocabulary_settle_kind(struct text token, int32_t kind, bool has_kinds)
 {
+    if (kind == TOKEN_USER_DEFINED && looks_like_marker(token))
+        return TOKEN_CONTROL;
     if ((kind == TOKEN_USER_DEFINED || !has_kinds) &&
         (vocabulary_ends_turn(token) || text_is(token, "<|im_start|>")))
         return TOKEN_CONTROL;
@@ -385,4 +404,14 @@ void vocabulary_free(struct vocabulary *vocabulary)
     free(vocabulary->steps);
     free(vocabulary->memory);
     *vocabulary = (struct vocabulary){0};
+}
+
+size_t vocabulary_bytes(const struct vocabulary *vocabulary)
+{
+    size_t count = (size_t)vocabulary->token_count, token_bytes = sizeof *vocabulary->kinds;
+    token_bytes += vocabulary->flags ? sizeof *vocabulary->flags : 0;
+    token_bytes += vocabulary->scores ? sizeof *vocabulary->scores : 0;
+    return memory_huge_bytes(count, sizeof *vocabulary->tokens) + count * token_bytes +
+           memory_huge_bytes((size_t)vocabulary->merge_count, sizeof *vocabulary->merges) +
+           vocabulary->memory_bytes;
 }

@@ -4,8 +4,9 @@
  *           `memory`.
  * Promise:  counts agree, every special id is in range or VOCABULARY_NONE, every kind is one of
  *           enum token_kind, no token is longer than VOCABULARY_TOKEN_BYTES_MAX; the strings that
- *           open or end a turn are never USER_DEFINED, so no user text can become one.  Equal and
- *           empty token strings are allowed (published files have them).
+ *           open or end a turn, and all that look like <|marker|>, are never USER_DEFINED, so no
+ *           user text can become one.  Equal and empty token strings are allowed (published files
+ *           have them).
  * Threads:  read-only after filling.
  */
 #ifndef TEXT_VOCABULARY_H
@@ -63,6 +64,8 @@ struct vocabulary {
                                            * table, or own memory (folders); NULL: not at all */
     struct normalizer_step *steps;        /* [step_count], what happens to the text first */
     size_t step_count;
+    size_t piece_step_count; /* more of them behind those: for what stands between special tokens */
+    bool prefix_at_start;    /* the last of these is for the start of a text alone */
     struct text *tokens; /* [token_count]; WordPiece: words begin with U+2581, what continues one
                           * has no mark; unigram and SPM: U+2581 stands for a space */
     uint8_t *kinds;      /* [token_count], enum token_kind */
@@ -82,6 +85,7 @@ struct vocabulary {
                                   * which have neither */
     struct text chat_template;   /* Jinja source, empty when there is none */
     void *memory;                /* of strings that lie in no file, or NULL */
+    size_t memory_bytes;         /* how much of it is in use; the rest was never touched */
 };
 
 /* Fill from the tokenizer.* keys of a GGUF.  Returns 0, -ENOMEM, or -ENOEXEC with a text that names
@@ -89,6 +93,9 @@ struct vocabulary {
  * failure *out is empty. */
 int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct error *error);
 void vocabulary_free(struct vocabulary *vocabulary);
+
+/* What it takes, and nothing of the mapping that its views may point to. */
+size_t vocabulary_bytes(const struct vocabulary *vocabulary);
 
 /* Is this one of the well-known strings that end a turn or a text ("<|im_end|>", "</s>", ...)? */
 bool vocabulary_ends_turn(struct text token);

@@ -51,6 +51,11 @@ void wordpiece_close(struct wordpiece *wordpiece)
     free(wordpiece);
 }
 
+size_t wordpiece_bytes(const struct wordpiece *wordpiece)
+{
+    return sizeof *wordpiece + trie_bytes(wordpiece->trie);
+}
+
 static enum character classify(int32_t point)
 {
     if (normalizer_is_space(point))

@@ -24,6 +24,9 @@ int wordpiece_open(const struct vocabulary *vocabulary, struct wordpiece **out,
                    struct error *error);
 void wordpiece_close(struct wordpiece *wordpiece);
 
+/* What its trie takes. */
+size_t wordpiece_bytes(const struct wordpiece *wordpiece);
+
 /* Append the ids of a normalised text.  Returns 0, -ENOMEM or -EMSGSIZE. */
 int wordpiece_encode(const struct wordpiece *wordpiece, struct text text, struct tokens *out);
 

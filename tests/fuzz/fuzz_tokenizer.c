@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     enum kind kind = data[0] % KINDS;
-    enum tokenizer_special special = data[0] & 0x80 ? TOKENIZER_SPECIAL : TOKENIZER_PLAIN;
+    enum tokenizer_text special = data[0] & 0x80 ? TOKENIZER_SPECIAL : TOKENIZER_PLAIN;
     unsigned choice = data[1];
     struct text text = {(const char *)data + 2, size - 2};
     if (kind == NORMAL_FORM) {

@@ -5,6 +5,7 @@
 #include "load/gguf.h"
 #include "tests/lib/sample_vocabulary.h"
 #include "text/chat.h"
+#include "text/normalizer.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -333,6 +334,32 @@ static void no_user_text_can_end_its_turn(void **state)
     fixture_close(&fixture);
 }
 
+/* A folder may say that a marker is to be looked for in the normalised text. */
+static void normalised_markers_of_a_template_are_found(void **state)
+{
+    (void)state;
+    struct vocabulary *vocabulary = sample_vocabulary("smollm", NULL, markers);
+    struct fixture fixture = {.vocabulary = vocabulary};
+    const struct chat_message user = message("user", "<|im_start|> <|IM_END|>");
+    struct chat_text text;
+    struct tokens tokens = {0};
+    vocabulary->flags = calloc((size_t)vocabulary->token_count, 1);
+    vocabulary->steps = calloc(1, sizeof *vocabulary->steps);
+    assert_non_null(vocabulary->flags);
+    assert_non_null(vocabulary->steps);
+    vocabulary->steps[vocabulary->step_count++].kind = NORMALIZE_LOWERCASE;
+    vocabulary->flags[IM_START] = vocabulary->flags[IM_END] = TOKEN_NORMALIZED;
+    assert_int_equal(tokenizer_open(vocabulary, &fixture.tokenizer, NULL), 0);
+    assert_int_equal(chat_format_open(vocabulary, fixture.tokenizer, &fixture.format, NULL), 0);
+    assert_int_equal(chat_render(&fixture.format, &user, 1, &defaults, &text, NULL), 0);
+    assert_int_equal(chat_encode(fixture.tokenizer, &text, &tokens), 0);
+    assert_int_equal(count_id(&tokens, IM_START), 2);
+    assert_int_equal(count_id(&tokens, IM_END), 1);
+    tokens_free(&tokens);
+    chat_text_free(&text);
+    fixture_close(&fixture);
+}
+
 static void text_merges_across_role_and_content(void **state)
 {
     (void)state;
@@ -425,6 +452,7 @@ int main(void)
         cmocka_unit_test(refuses_conversations_it_cannot_render),
         cmocka_unit_test(renders_as_many_messages_as_promised_and_no_more_bytes),
         cmocka_unit_test(no_user_text_can_end_its_turn),
+        cmocka_unit_test(normalised_markers_of_a_template_are_found),
         cmocka_unit_test(text_merges_across_role_and_content),
         cmocka_unit_test(renders_the_reference_conversations_of_smollm2),
     };

@@ -6,13 +6,22 @@
 #include "text/tokenizer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
 
 #define MARK "\xE2\x96\x81"
 
@@ -32,6 +41,13 @@
     "{\"id\":2,\"content\":\"[UNK]\",\"special\":true}],"
 #define ADDED(members)                                                                             \
     "\"added_tokens\":[{\"id\":5,\"content\":\"<x>\"" members "}]," BYTE_LEVEL "," BPE_MODEL
+
+#define UNIGRAM                                                                                    \
+    "\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],"                     \
+    "[\"\\u2581a\",-1.5],[\"b\",-2],[\"\\u2581\",-3]]}"
+#define METASPACE(scheme)                                                                          \
+    "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"" scheme "\"},"                \
+    "\"added_tokens\":[{\"id\":4,\"content\":\"<b c>\",\"normalized\":true}]," UNIGRAM
 
 struct reading {
     struct vocabulary vocabulary;
@@ -73,7 +89,7 @@ static void assert_refused(const char *members, const char *named)
 }
 
 static void assert_ids(const struct vocabulary *vocabulary, const char *text,
-                       enum tokenizer_special special, const char *want)
+                       enum tokenizer_text special, const char *want)
 {
     struct tokenizer *tokenizer;
     struct tokens tokens = {0};
@@ -293,6 +309,9 @@ static void test_broken_files_are_refused(void **state)
     assert_refused("\"model\":{\"byte_fallback\":true,\"type\":\"BPE\",\"vocab\":{\"a\":0},"
                    "\"merges\":[[\"a b\",\"c\"]]}",
                    "space");
+    assert_refused("\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"type\":\"Unigram\","
+                   "\"vocab\":[[\"a\",-1],[\"b\",1e999]]}",
+                   "score of token 1 is not finite");
     assert_refused("\"added_tokens\":[{\"id\":-3,\"content\":\"x\"}]," BPE_MODEL, "added");
     assert_refused("\"added_tokens\":[{\"id\":1e99,\"content\":\"x\"}]," BPE_MODEL, "added");
     assert_refused("\"added_tokens\":[{\"id\":99999999999,\"content\":\"x\"}]," BPE_MODEL,
@@ -354,11 +373,42 @@ static void test_turn_markers_are_special(void **state)
     struct reading reading;
     (void)state;
     assert_accepted("\"added_tokens\":[{\"id\":5,\"content\":\"<|im_end|>\",\"special\":false},"
-                    "{\"id\":6,\"content\":\"<think>\"}]," BYTE_LEVEL "," BPE_MODEL,
+                    "{\"id\":6,\"content\":\"<think>\"},{\"id\":7,\"content\":\"<|\"},"
+                    "{\"id\":8,\"content\":\"<\uFF5CUser\uFF5C>\",\"normalized\":false},"
+                    "{\"id\":9,\"content\":\"<|tool|>\",\"special\":false}]," BYTE_LEVEL
+                    "," BPE_MODEL,
                     &reading);
     assert_int_equal(reading.vocabulary.kinds[5], TOKEN_CONTROL);
     assert_int_equal(reading.vocabulary.kinds[6], TOKEN_USER_DEFINED);
+    assert_int_equal(reading.vocabulary.kinds[7], TOKEN_USER_DEFINED);
+    assert_int_equal(reading.vocabulary.kinds[8], TOKEN_CONTROL);
+    assert_int_equal(reading.vocabulary.kinds[9], TOKEN_CONTROL);
+    assert_ids(&reading.vocabulary, "a<\uFF5CUser\uFF5C>b", TOKENIZER_PLAIN, "0 1");
+    assert_ids(&reading.vocabulary, "a<\uFF5CUser\uFF5C>b", TOKENIZER_SPECIAL, "0 8 1");
     vocabulary_free(&reading.vocabulary);
+}
+
+/* Metaspace is no normalizer: it sees what stands between the added tokens, as `tokenizers` does
+ * it. */
+static void test_metaspace_between_added_tokens(void **state)
+{
+    struct reading reading;
+    (void)state;
+    assert_accepted(METASPACE("always"), &reading);
+    assert_ids(&reading.vocabulary, "a<b c>a b", TOKENIZER_PLAIN, "1 4 1 3 2");
+    assert_ids(&reading.vocabulary, "a <b c> a", TOKENIZER_PLAIN, "1 3 4 1");
+    assert_ids(&reading.vocabulary, "a", TOKENIZER_CONTINUES, "1");
+    vocabulary_free(&reading.vocabulary);
+    assert_accepted(METASPACE("first"), &reading);
+    assert_ids(&reading.vocabulary, "a<b c>b a", TOKENIZER_PLAIN, "1 4 2 1");
+    assert_ids(&reading.vocabulary, "<b c>b", TOKENIZER_PLAIN, "4 2");
+    assert_ids(&reading.vocabulary, "b", TOKENIZER_PLAIN, "3 2");
+    assert_ids(&reading.vocabulary, "b", TOKENIZER_CONTINUES, "2");
+    vocabulary_free(&reading.vocabulary);
+    assert_refused("\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+                   "{\"type\":\"WhitespaceSplit\"},"
+                   "{\"type\":\"Metaspace\",\"prepend_scheme\":\"first\"}]}," UNIGRAM,
+                   "after another");
 }
 
 static void test_side_files(void **state)
@@ -400,6 +450,80 @@ static void test_side_files(void **state)
     files.tokenizer_config = text_of("{");
     assert_int_equal(read_files(files, &reading), -ENOEXEC);
     assert_non_null(strstr(reading.error.text, "tokenizer_config.json"));
+}
+
+/* Anonymous memory of this process. */
+static long anonymous_kilobytes(void)
+{
+    char line[256];
+    long kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "RssAnon: %ld", &kilobytes) == 1)
+            break;
+    if (status)
+        fclose(status);
+    return kilobytes;
+}
+
+/* A vocabulary of `count` words of letters, and a merge for each but the first 26. */
+static int write_large_file(struct buffer *out, int count)
+{
+    char word[16], *end = word;
+    int status = buffer_printf(out, "{" BYTE_LEVEL ",\"model\":{\"type\":\"BPE\",\"vocab\":{");
+    for (int pass = 0; pass < 2 && !status; pass++) {
+        for (int id = pass ? 26 : 0; id < count && !status; id++) {
+            end = word;
+            for (int rest = id; rest >= 0; rest = rest / 26 - 1)
+                *end++ = (char)('a' + rest % 26);
+            *end = 0;
+            status = pass ? buffer_printf(out, "%s\"%.*s %c\"", id > 26 ? "," : "",
+                                          (int)strlen(word) - 1, word, end[-1])
+                          : buffer_printf(out, "%s\"%s\":%d", id ? "," : "", word, id);
+        }
+        if (!status)
+            status = buffer_printf(out, pass ? "]}}" : "},\"merges\":[");
+    }
+    return status;
+}
+
+/* In a process of its own: 0 if what is held is counted. */
+static int measure_large_file(void)
+{
+    enum { TOKENS = 100000, SLACK_KILOBYTES = 1024 };
+    struct buffer file = buffer_new(64 << 20);
+    struct reading reading;
+    struct tokenizer *tokenizer;
+    setenv("INFERFS_CACHE", "", 1); /* the tables are built */
+    if (write_large_file(&file, TOKENS))
+        return 1;
+    long before = anonymous_kilobytes();
+    if (read_files((struct hf_files){.tokenizer = buffer_text(&file)}, &reading) ||
+        tokenizer_open(&reading.vocabulary, &tokenizer, NULL))
+        return 2;
+    malloc_trim(0);
+    long held = anonymous_kilobytes() - before;
+    long counted = (long)(vocabulary_bytes(&reading.vocabulary) + tokenizer_bytes(tokenizer)) >> 10;
+    fprintf(stderr, "counted %ld KiB, held %ld KiB\n", counted, held);
+    tokenizer_close(tokenizer);
+    vocabulary_free(&reading.vocabulary);
+    buffer_free(&file);
+    return held > counted + SLACK_KILOBYTES || counted > held + 4 * SLACK_KILOBYTES ? 3 : 0;
+}
+
+static void test_what_is_held_is_counted(void **state)
+{
+    int status = 0;
+    (void)state;
+    if (SANITIZED)
+        skip(); /* their own memory is larger than ours */
+    pid_t child = fork();
+    if (child == 0)
+        _exit(measure_large_file());
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void test_more_ends_than_kept(void **state)
@@ -488,7 +612,9 @@ int main(void)
         cmocka_unit_test(test_merge_with_spaces_in_bytes),
         cmocka_unit_test(test_flags_of_added_tokens),
         cmocka_unit_test(test_turn_markers_are_special),
+        cmocka_unit_test(test_metaspace_between_added_tokens),
         cmocka_unit_test(test_side_files),
+        cmocka_unit_test(test_what_is_held_is_counted),
         cmocka_unit_test(test_more_ends_than_kept),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_scan_refuses),

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -296,6 +297,34 @@ static void a_character_map_that_lies_is_not_followed(void **state)
                      CHARSMAP_PREFIX_BYTES_MAX);
 }
 
+/* "a" becomes the whole pool, "ab" its last byte's string, which is empty: only what is taken may
+ * cost, or each "ab" would cost the pool. */
+static void an_endless_string_of_a_character_map_costs_nothing(void **state)
+{
+    enum { POOL = 8 << 20, PAIRS = 1 << 15 };
+    (void)state;
+    struct map map = map_of_two();
+    map.units['a' ^ 0x100 ^ 'b' ^ 0x200] = 0x80000000u | (POOL - 1);
+    char *bytes = malloc(sizeof map + POOL), *text = malloc(2 * PAIRS);
+    assert_non_null(bytes);
+    assert_non_null(text);
+    memcpy(bytes, &map, sizeof map - sizeof map.pool);
+    memset(bytes + sizeof map - sizeof map.pool, 'x', POOL - 1);
+    bytes[sizeof map - sizeof map.pool + POOL - 1] = 0;
+    for (size_t i = 0; i < 2 * PAIRS; i++)
+        text[i] = i % 2 ? 'b' : 'a';
+    struct text whole = {bytes, sizeof map - sizeof map.pool + POOL};
+    struct normalizer_step step = {NORMALIZE_CHARSMAP, whole, none};
+    struct buffer out = buffer_new(1 << 20);
+    clock_t before = clock();
+    assert_int_equal(normalizer_apply(&step, 1, (struct text){text, 2 * PAIRS}, &out), 0);
+    assert_int_equal(out.length, 0);
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC); /* else 256 GiB are read: 10 s */
+    buffer_free(&out);
+    free(text);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +340,7 @@ int main(void)
         cmocka_unit_test(unsound_steps_are_refused),
         cmocka_unit_test(a_character_map_replaces_the_longest_prefix),
         cmocka_unit_test(a_character_map_that_lies_is_not_followed),
+        cmocka_unit_test(an_endless_string_of_a_character_map_costs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,6 +274,9 @@ static void filters_of_sequences_and_tests(void **state)
         {"{{ ['a','b']|map('upper')|list }}{{ [{'a':1},{'b':2}]|map(attribute='a', default=9)|list "
          "}}{{ [' a ']|map('trim')|map('upper')|join }}{{ none|map('upper')|list }}",
          "['A', 'B'][1, 9]A[]"},
+        {"{{ [[7,8,9]]|map(attribute='0123456789'[1:2])|list }}{{ [[7]]|map(attribute='0_')|list "
+         "}}",
+         "[8][Undefined]"},
         {"{{ [1,2,1,'a','A']|unique|list }}{{ [3,1]|min }}{{ [3,1]|max }}{{ ['b','A']|min }}{{ "
          "[1,2,3]|sum }}{{ [{'a':1}]|sum(attribute='a') }}{{ []|min is defined }}",
          "[1, 2, 'a']13A61False"},
@@ -515,6 +518,38 @@ static void no_loop_runs_past_its_budget(void **state)
     assert_failures(rows);
 }
 
+static void comparing_costs_what_it_compares(void **state)
+{
+    (void)state;
+    static const struct failure rows[] = {
+        {"{% set a = range(9999)|list %}{% set b = range(9999)|list %}{% for i in range(999) %}"
+         "{{ '' if a == b }}{% endfor %}",
+         -ENOEXEC, "more than"},
+        {"{% set a = range(9999)|list %}{% set b = range(9999)|list %}{% for i in range(999) %}"
+         "{{ '' if a < b }}{% endfor %}",
+         -ENOEXEC, "more than"},
+        {"{% set s = 'a' * 500000 %}{% set d = {s ~ 'b': 1} %}{% set key = s ~ 'c' %}"
+         "{% for i in range(999) %}{{ d[key] }}{% endfor %}",
+         -ENOEXEC, "more than"},
+        {"{{ ('a' * 500000).rsplit('a' * 250000 ~ 'b')|length }}", -ENOEXEC, "more than"},
+        {NULL, 0, NULL},
+    };
+    assert_failures(rows);
+}
+
+/* Bytes that the template and a user write by turns. */
+static void spans_are_part_of_the_memory(void **state)
+{
+    (void)state;
+    struct template_limits limits = small_limits;
+    limits.memory_bytes = 8 << 20;
+    struct outcome outcome =
+        render_with(text_of("{{ ('a' ~ messages[1].content) * 500000 }}"), text_of("b"), &limits);
+    assert_int_equal(outcome.status, -ENOEXEC);
+    assert_non_null(strstr(outcome.error.text, "mixed in more than"));
+    assert_null(outcome.text.spans);
+}
+
 /* `text` `count` times, with a NUL. */
 static char *repeated(const char *text, size_t count)
 {
@@ -739,6 +774,8 @@ int main(void)
         cmocka_unit_test(what_is_no_template_is_refused_with_its_line),
         cmocka_unit_test(errors_of_a_template_name_their_line),
         cmocka_unit_test(no_loop_runs_past_its_budget),
+        cmocka_unit_test(comparing_costs_what_it_compares),
+        cmocka_unit_test(spans_are_part_of_the_memory),
         cmocka_unit_test(nesting_of_any_kind_has_an_end),
         cmocka_unit_test(long_but_flat_templates_are_fine),
         cmocka_unit_test(hostile_sources_take_no_time),

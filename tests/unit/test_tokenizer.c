@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -73,8 +74,8 @@ static void assert_round_trip(const struct tokenizer *tokenizer, struct text tex
 }
 
 /* The token strings of an encoded text, each in brackets. */
-static void assert_encodes(struct fixture *fixture, const char *text,
-                           enum tokenizer_special special, const char *expected)
+static void assert_encodes(struct fixture *fixture, const char *text, enum tokenizer_text special,
+                           const char *expected)
 {
     struct buffer shown = buffer_new(4096);
     fixture->tokens.count = 0;
@@ -604,6 +605,40 @@ static void a_megabyte_of_anything_is_encoded_by_every_model(void **state)
     free(text);
 }
 
+/* Every place in the text could begin any of them, for 250 bytes. */
+static void many_special_strings_with_one_start_take_no_time(void **state)
+{
+    enum { COUNT = 700, START = 250, TEXT = 1 << 19 };
+    (void)state;
+    char(*strings)[START + 8] = calloc(COUNT, sizeof *strings);
+    struct sample_special *specials = calloc(COUNT + 1, sizeof *specials);
+    char *bytes = malloc(TEXT);
+    struct tokenizer *tokenizer;
+    struct tokens tokens = {0};
+    assert_non_null(strings);
+    assert_non_null(specials);
+    assert_non_null(bytes);
+    memset(bytes, 'a', TEXT);
+    for (size_t i = 0; i < COUNT; i++) {
+        memset(strings[i], 'a', START);
+        snprintf(strings[i] + START, 8, "%05zu", i);
+        specials[i] = (struct sample_special){strings[i], TOKEN_USER_DEFINED};
+    }
+    struct vocabulary *vocabulary = sample_vocabulary("smollm", NULL, specials);
+    assert_int_equal(tokenizer_open(vocabulary, &tokenizer, NULL), 0);
+    clock_t before = clock();
+    assert_int_equal(
+        tokenizer_encode(tokenizer, (struct text){bytes, TEXT}, TOKENIZER_PLAIN, &tokens), 0);
+    assert_true(clock() - before < CLOCKS_PER_SEC);
+    assert_int_equal(tokens.count, TEXT);
+    tokens_free(&tokens);
+    tokenizer_close(tokenizer);
+    sample_vocabulary_free(vocabulary);
+    free(bytes);
+    free(specials);
+    free(strings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,6 +667,7 @@ int main(void)
         cmocka_unit_test(unigram_reads_normalised_text),
         cmocka_unit_test(a_text_that_a_normalizer_refuses_leaves_the_ids_alone),
         cmocka_unit_test(a_megabyte_of_anything_is_encoded_by_every_model),
+        cmocka_unit_test(many_special_strings_with_one_start_take_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

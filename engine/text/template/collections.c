@@ -116,6 +116,7 @@ struct value *dict_find_text(struct render *render, const struct dict *dict, str
     render_work(render, dict->count);
     for (size_t i = 0; i < dict->count; i++)
         if (dict->keys[i].kind == VALUE_STRING && dict->keys[i].string->length == key.length &&
+            render_work(render, key.length) &&
             text_equals(rope_text(render, dict->keys[i].string), key))
             return &dict->values[i];
     return NULL;

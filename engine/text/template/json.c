@@ -17,40 +17,33 @@ static struct rope *literal(struct render *render, const char *text)
     return rope_of(render, text_of(text), ROPE_USER);
 }
 
-/* How a character is escaped, or "" for not at all. */
-static void escape(uint32_t character, bool ascii, char out[16])
+static void escape(uint32_t character, char quote, char out[PRINT_ESCAPE_BYTES])
 {
     static const char letters[] = "\"\\\n\r\t\b\f", names[] = "\"\\nrtbf";
     const char *found = character && character < 0x80 ? strchr(letters, (int)character) : NULL;
+    (void)quote;
     out[0] = 0;
     if (found)
-        snprintf(out, 16, "\\%c", names[found - letters]);
-    else if (character < ' ' ||
-             (ascii && character > '~' && character < 0x10000 && character != 0x7F))
-        snprintf(out, 16, "\\u%04" PRIx32, character);
-    else if (ascii && character >= 0x10000)
-        snprintf(out, 16, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xD800 + ((character - 0x10000) >> 10),
-                 0xDC00 + ((character - 0x10000) & 0x3FF));
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\%c", names[found - letters]);
+    else if (character < ' ')
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\u%04" PRIx32, character);
+}
+
+/* And what is not ASCII as UTF-16. */
+static void escape_all(uint32_t character, char quote, char out[PRINT_ESCAPE_BYTES])
+{
+    if (character < 0x80)
+        escape(character, quote, out);
+    else if (character < 0x10000)
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\u%04" PRIx32, character);
+    else
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\u%04" PRIx32 "\\u%04" PRIx32,
+                 0xD800 + ((character - 0x10000) >> 10), 0xDC00 + ((character - 0x10000) & 0x3FF));
 }
 
 static struct rope *print_text(struct render *render, struct rope *string, bool ascii)
 {
-    struct text text = rope_text(render, string);
-    struct rope *quote = literal(render, "\""), *out = quote;
-    char escaped[16];
-    size_t plain = 0;
-    for (size_t at = 0, length; at < text.length && render_work(render, 0); at += length) {
-        escape(characters_first((struct text){text.bytes + at, text.length - at}, &length), ascii,
-               escaped);
-        if (!*escaped)
-            continue;
-        out = rope_join(render, out,
-                        rope_of(render, (struct text){text.bytes + plain, at - plain}, ROPE_USER));
-        out = rope_join(render, out, rope_copy(render, text_of(escaped), ROPE_USER));
-        plain = at + length;
-    }
-    struct text rest = {text.bytes + plain, text.length - plain};
-    return rope_join(render, rope_join(render, out, rope_of(render, rest, ROPE_USER)), quote);
+    return print_quoted(render, string, '"', ascii ? escape_all : escape);
 }
 
 /* A line end and the indent of a level, where the style has lines. */

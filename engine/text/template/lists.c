@@ -9,6 +9,8 @@
 
 /* ---- attributes and keys ---- */
 
+enum { INDEX_DIGITS = 9 }; /* no list is longer */
+
 /* "a.b.0" of an item. */
 static struct value path_of(struct render *render, struct value item, struct value path)
 {
@@ -17,13 +19,15 @@ static struct value path_of(struct render *render, struct value item, struct val
     struct text text = rope_text(render, path.string);
     for (size_t at = 0; at <= text.length && !render->status;) {
         size_t end = at;
-        bool digits = true;
-        for (; end < text.length && text.bytes[end] != '.'; end++)
-            digits = digits && characters_is_digit(text.bytes[end]);
-        struct text part = {text.bytes + at, end - at};
-        struct value key = digits && part.length && part.length < 10
-                               ? value_integer(strtoll(part.bytes, NULL, 10))
-                               : value_string(rope_slice(render, path.string, at, part.length));
+        int64_t index = 0;
+        bool is_index = true;
+        for (; end < text.length && text.bytes[end] != '.'; end++) {
+            is_index = is_index && characters_is_digit(text.bytes[end]) && end - at < INDEX_DIGITS;
+            index = is_index ? index * 10 + (text.bytes[end] - '0') : 0;
+        }
+        struct value key = is_index && end > at
+                               ? value_integer(index)
+                               : value_string(rope_slice(render, path.string, at, end - at));
         item = expressions_item(render, item, key);
         at = end + 1;
     }

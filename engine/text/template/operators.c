@@ -183,7 +183,7 @@ static bool lists_equal(struct render *render, const struct list *left, const st
     bool comparable = left->kind == right->kind && left->kind != LIST_GENERATOR;
     if (!comparable || left->count != right->count)
         return left == right;
-    for (size_t i = 0; i < left->count; i++)
+    for (size_t i = 0; i < left->count && render_step(render, 1); i++)
         if (!operators_equal(render, left->items[i], right->items[i]))
             return false;
     return true;
@@ -263,7 +263,7 @@ static int order_texts(struct text left, struct text right)
 
 static int order_lists(struct render *render, const struct list *left, const struct list *right)
 {
-    for (size_t i = 0; i < left->count && i < right->count; i++)
+    for (size_t i = 0; i < left->count && i < right->count && render_step(render, 1); i++)
         if (!operators_equal(render, left->items[i], right->items[i]))
             return operators_order(render, left->items[i], right->items[i]);
     return (left->count > right->count) - (left->count < right->count);

@@ -38,37 +38,17 @@ void print_float(double real, char out[40])
 
 /* ---- repr() ---- */
 
-/* How repr() writes a character, or "" for as it is. */
-static void escape(uint32_t character, char quote, char out[12])
-{
-    static const char letters[] = "\\\n\r\t", names[] = "\\nrt";
-    const char *found = character && character < 0x80 ? strchr(letters, (int)character) : NULL;
-    out[0] = 0;
-    if (found)
-        snprintf(out, 12, "\\%c", names[found - letters]);
-    else if (character == (uint32_t)quote)
-        snprintf(out, 12, "\\%c", quote);
-    else if (characters_is_printable(character))
-        return;
-    else if (character < 0x100)
-        snprintf(out, 12, "\\x%02" PRIx32, character);
-    else if (character < 0x10000)
-        snprintf(out, 12, "\\u%04" PRIx32, character);
-    else
-        snprintf(out, 12, "\\U%08" PRIx32, character);
-}
-
-static struct rope *string_repr(struct render *render, struct rope *string)
+struct rope *print_quoted(struct render *render, struct rope *string, char quote,
+                          print_escape *escape)
 {
     struct text text = rope_text(render, string);
-    bool has_single = text.length && memchr(text.bytes, '\'', text.length);
-    bool has_double = text.length && memchr(text.bytes, '"', text.length);
-    char quote = has_single && !has_double ? '"' : '\'', quotes[] = {quote, 0}, escaped[12];
-    struct rope *out = rope_copy(render, text_of(quotes), ROPE_USER), *end = out;
+    struct rope *mark = rope_copy(render, (struct text){&quote, 1}, ROPE_USER), *out = mark;
+    char escaped[PRINT_ESCAPE_BYTES];
     size_t plain = 0;
     for (size_t at = 0, length; at < text.length && render_work(render, 0); at += length) {
-        escape(characters_first((struct text){text.bytes + at, text.length - at}, &length), quote,
-               escaped);
+        uint32_t character =
+            characters_first((struct text){text.bytes + at, text.length - at}, &length);
+        escape(character, quote, escaped);
         if (!*escaped)
             continue;
         out = rope_join(render, out,
@@ -77,8 +57,34 @@ static struct rope *string_repr(struct render *render, struct rope *string)
         plain = at + length;
     }
     struct text rest = {text.bytes + plain, text.length - plain};
-    out = rope_join(render, out, rope_of(render, rest, ROPE_USER));
-    return rope_join(render, out, end);
+    return rope_join(render, rope_join(render, out, rope_of(render, rest, ROPE_USER)), mark);
+}
+
+static void escape_for_repr(uint32_t character, char quote, char out[PRINT_ESCAPE_BYTES])
+{
+    static const char letters[] = "\\\n\r\t", names[] = "\\nrt";
+    const char *found = character && character < 0x80 ? strchr(letters, (int)character) : NULL;
+    out[0] = 0;
+    if (found)
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\%c", names[found - letters]);
+    else if (character == (uint32_t)quote)
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\%c", quote);
+    else if (characters_is_printable(character))
+        return;
+    else if (character < 0x100)
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\x%02" PRIx32, character);
+    else if (character < 0x10000)
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\u%04" PRIx32, character);
+    else
+        snprintf(out, PRINT_ESCAPE_BYTES, "\\U%08" PRIx32, character);
+}
+
+static struct rope *string_repr(struct render *render, struct rope *string)
+{
+    struct text text = rope_text(render, string);
+    bool has_single = text.length && memchr(text.bytes, '\'', text.length);
+    bool has_double = text.length && memchr(text.bytes, '"', text.length);
+    return print_quoted(render, string, has_single && !has_double ? '"' : '\'', escape_for_repr);
 }
 
 static struct rope *list_repr(struct render *render, const struct list *list)

@@ -48,6 +48,11 @@ void template_free(struct template *source)
     free(source);
 }
 
+size_t template_bytes(const struct template *source)
+{
+    return sizeof *source + source->arena.total;
+}
+
 void template_text_free(struct template_text *text)
 {
     buffer_free(&text->text);
@@ -161,12 +166,18 @@ static struct scope *input_scope(struct render *render)
 
 /* ---- the result ---- */
 
-static int add_span(struct template_text *out, size_t begin, size_t end, bool trusted)
+/* Spans may take as much as the values: one repeated pair of bytes makes a span of every byte. */
+static int add_span(struct render *render, struct template_text *out, struct template_span span)
 {
+    size_t memory_bytes = render->limits.memory_bytes;
     int status = memory_grow((void **)&out->spans, &out->span_capacity, out->span_count + 1,
-                             sizeof *out->spans, SIZE_MAX / sizeof *out->spans);
+                             sizeof *out->spans, memory_bytes / sizeof *out->spans);
+    if (status == -EMSGSIZE)
+        return error_set(render->error, ENOEXEC,
+                         "chat template: text and values are mixed in more than %zu places",
+                         memory_bytes / sizeof *out->spans);
     if (!status)
-        out->spans[out->span_count++] = (struct template_span){begin, end, trusted};
+        out->spans[out->span_count++] = span;
     return status;
 }
 
@@ -182,7 +193,7 @@ static int take_result(struct render *render, struct template_text *out)
             const void *border = memchr(rope->marks + begin, !trusted, text.length - begin);
             end = border ? (size_t)((const unsigned char *)border - rope->marks) : end;
         }
-        status = add_span(out, begin, end, trusted);
+        status = add_span(render, out, (struct template_span){begin, end, trusted});
     }
     if (status == -ENOMEM)
         error_set(render->error, ENOMEM, "no memory for a conversation");

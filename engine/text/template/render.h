@@ -182,6 +182,13 @@ struct rope *print_string(struct render *render, struct value value);
 struct rope *print_repr(struct render *render, struct value value);
 void print_float(double real, char out[40]);
 
+/* A string between quotes, untrusted.  escape() writes what stands for a character, or "" for the
+ * character itself. */
+enum { PRINT_ESCAPE_BYTES = 16 };
+typedef void print_escape(uint32_t character, char quote, char out[PRINT_ESCAPE_BYTES]);
+struct rope *print_quoted(struct render *render, struct rope *string, char quote,
+                          print_escape *escape);
+
 /* json.dumps(); `indent` below 0: on one line. */
 struct json_style {
     bool ascii, sorted;

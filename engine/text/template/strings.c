@@ -189,7 +189,8 @@ static void split_at_from_right(struct render *render, struct rope *string, stru
     size_t end = text.length, at = text.length;
     while (limit != 0 && at >= separator.length && !render->status) {
         size_t begin = at - separator.length;
-        if (memcmp(text.bytes + begin, separator.bytes, separator.length) == 0) {
+        if (text.bytes[begin] == separator.bytes[0] && render_work(render, separator.length) &&
+            memcmp(text.bytes + begin, separator.bytes, separator.length) == 0) {
             add_slice(render, list, string, at, end);
             end = at = begin;
             limit--;
