@@ -314,16 +314,6 @@ const char *config_key_name(enum config_key key)
     return rule_of(key).name;
 }
 
-int config_key_find(const char *name, enum config_key *out)
-{
-    for (int key = 0; key < CONFIG_KEYS; key++)
-        if (strcmp(config_key_name((enum config_key)key), name) == 0) {
-            *out = (enum config_key)key;
-            return 0;
-        }
-    return -ENOENT;
-}
-
 bool config_is_multiline(enum config_key key)
 {
     enum kind kind = rule_of(key).kind;

@@ -85,8 +85,7 @@ int config_open(struct config *config);
 int config_copy(const struct config *from, struct config *to); /* a job's snapshot: the same */
 void config_close(struct config *config);
 
-const char *config_key_name(enum config_key key);            /* the file's name */
-int config_key_find(const char *name, enum config_key *out); /* 0 or -ENOENT */
+const char *config_key_name(enum config_key key); /* the file's name */
 
 /* Does the file take several lines (buffered, applied when the writer is done)? */
 bool config_is_multiline(enum config_key key);

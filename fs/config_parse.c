@@ -100,7 +100,7 @@ int config_format_real(double value, bool is_float, struct buffer *out)
         if (back == value || (is_float && (float)back == (float)value))
             break;
     }
-    if (value >= 1e6 && value == (double)(uint64_t)value) /* 2000000, not 2e+06 */
+    if (value >= 1e6 && value < 0x1p64 && value == (double)(uint64_t)value) /* 2000000, not 2e+06 */
         snprintf(digits, sizeof digits, "%.0f", value);
     uselocale(user);
     freelocale(plain);

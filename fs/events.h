@@ -2,7 +2,8 @@
  *
  * Owns:     a ring of EVENTS_KEPT lines.
  * Promise:  a reader sees every line once and in order, or a line {"ev":"lost","n":...} in the
- * place of those that were overwritten before it came: no silent gap. Threads:  the loop's.
+ *           place of those that were overwritten before it came: no silent gap.
+ * Threads:  the loop's.
  */
 #ifndef FS_EVENTS_H
 #define FS_EVENTS_H

@@ -179,7 +179,8 @@ void jobs_text(struct daemon *daemon, struct job *job, struct text text)
 
 void jobs_logprobs(struct job *job, struct text lines)
 {
-    buffer_append_text(&job->logprobs, lines);
+    if (buffer_append_text(&job->logprobs, lines))
+        job->logprobs.limit = job->logprobs.length; /* a shorter one later would follow a gap */
 }
 
 void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_done *done)

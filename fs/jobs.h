@@ -30,7 +30,7 @@ void jobs_cancel(struct daemon *daemon, struct job *job, int code, const char *w
 /* It was handed to the worker. */
 void jobs_started(struct daemon *daemon, struct job *job);
 
-/* The next lines of its logprobs; past the limit they are left out. */
+/* The next lines of its logprobs; the first that do not fit are the end of what is kept. */
 void jobs_logprobs(struct job *job, struct text lines);
 
 /* The next bytes of its answer. */

@@ -5,8 +5,9 @@
  *
  * Owns:     nothing; plain values.
  * Promise:  a process number that was used again is not mistaken for the old process: its start
- * time is part of its identity. Threads:  any; reads /proc. Limits:   LINEAGE_STEPS_MAX
- * generations.
+ *           time is part of its identity.
+ * Threads:  any; reads /proc.
+ * Limits:   LINEAGE_STEPS_MAX generations.
  */
 #ifndef FS_LINEAGE_H
 #define FS_LINEAGE_H

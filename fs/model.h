@@ -3,7 +3,9 @@
  * Owns:     the jobs that it keeps (its list holds one reference each), the worker processes, the
  *           settings.
  * Promise:  a model that was removed from the folder lives on until its jobs, handles and worker
- * are gone. Threads:  the loop's. Limits:   MODEL_* below.
+ *           are gone.
+ * Threads:  the loop's.
+ * Limits:   MODEL_* below.
  */
 #ifndef FS_MODEL_H
 #define FS_MODEL_H

@@ -98,8 +98,9 @@ static void keep_share(struct candidates *candidates, double share)
 
 void candidates_keep_nucleus(struct candidates *candidates, double top_p)
 {
-    /* Of n candidates, those below (1 - p) / n have less than 1 - p together: none is needed. */
-    const double least = candidates->total * (1 - top_p) / candidates->count;
+    /* Of n candidates, those below (1 - p) / n have less than 1 - p together: none is needed.  A
+     * little less than that, so that equal ones do not all fall below their own rounded mean. */
+    const double least = 0.999 * candidates->total * (1 - top_p) / candidates->count;
     int32_t possible = 0;
     for (int32_t i = 0; i < candidates->count; i++)
         if (candidates->items[i].weight >= least)

@@ -3,6 +3,7 @@
 #include "generate/engine_internal.h"
 
 #include <errno.h>
+#include <math.h>
 
 /* A passage that DRY sees does not reach across a token with one of these bytes. */
 static bool breaks_passages(const char *piece, long length)
@@ -71,6 +72,18 @@ static int failed(int status, struct error *error)
     return -EIO;
 }
 
+/* Why the sampler found no token in a row. */
+static const char *reason(const struct sequence *sequence, const float *logits, int32_t count)
+{
+    bool numbers = true;
+    for (int32_t i = 0; i < count && numbers; i++)
+        numbers = !isnan(logits[i]);
+    if (numbers && sequence->sampler.bias_count)
+        return "the biases leave no token to choose";
+    return sequence->constraint ? "the logits of what the grammar allows are not finite"
+                                : "the logits are not finite";
+}
+
 int engine_choose(struct engine *engine, struct sequence *sequence, float *logits, int32_t *token,
                   struct logprobs *logprobs, struct error *error)
 {
@@ -87,9 +100,7 @@ int engine_choose(struct engine *engine, struct sequence *sequence, float *logit
     }
     *token = sampler_choose(&sequence->sampler, engine->kernels, logits, count, engine->candidates);
     if (*token < 0)
-        return error_set(error, EIO,
-                         constraint ? "the logits of what the grammar allows are not finite"
-                                    : "the logits are not finite");
+        return error_set(error, EIO, "%s", reason(sequence, logits, count));
     if (sequence->wants_logprobs)
         *logprobs = logprobs_read(engine->own_logits, count, *token, sequence->logprobs);
     int status = constraint ? constraint_accept(constraint, *token, error) : 0;

@@ -1,11 +1,12 @@
 /* constraint.h - an answer that follows a grammar, token by token.
  *
  * Owns:     the compiled grammar, the state of the answer, and masks of tokens that it has
- * computed. Promise:  a token is allowed if and only if its bytes can go on to a text of the
- * grammar; a token that ends an answer if and only if the text is complete.  What can't be decided
- * within the limits is an error: nothing is ever allowed because it could not be decided. Threads:
- * one a constraint; the trie is shared. Limits:   those of grammar.h and matcher.h; masks of
- * CONSTRAINT_MASK_BYTES_MAX.
+ *           computed.
+ * Promise:  a token is allowed if and only if its bytes can go on to a text of the grammar; a token
+ *           that ends an answer if and only if the text is complete.  What can't be decided within
+ *           the limits is an error: nothing is ever allowed because it could not be decided.
+ * Threads:  one a constraint; the trie is shared.
+ * Limits:   those of grammar.h and matcher.h; masks of CONSTRAINT_MASK_BYTES_MAX.
  */
 #ifndef GENERATE_CONSTRAINT_H
 #define GENERATE_CONSTRAINT_H

@@ -11,6 +11,7 @@
 #include "text/hf_folder.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 static int settle(int64_t value, int64_t otherwise, int64_t maximum, const char *name, int *out,
@@ -104,6 +105,7 @@ int engine_open_text(struct engine *engine, const char *path, struct error *erro
         return error_set(error, ENOMEM, "no memory for a token");
     /* A template that does not compile leaves raw completion. */
     chat_format_open(&engine->vocabulary, engine->tokenizer, &engine->chat, &engine->chat_error);
+    malloc_trim(0); /* what reading and indexing took beside the result, which the plan counts */
     return 0;
 }
 

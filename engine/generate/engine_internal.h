@@ -70,8 +70,8 @@ int engine_prepare_choice(struct engine *engine, const struct engine_request *re
 int engine_choose(struct engine *engine, struct sequence *sequence, float *logits, int32_t *token,
                   struct logprobs *logprobs, struct error *error);
 
-/* Whether the model has weights for these tokens: a tokenizer beside it may have more.  Returns 0 or
- * -EINVAL. */
+/* Whether the model has weights for these tokens: a tokenizer beside it may have more.  Returns 0
+ * or -EINVAL. */
 int engine_check_tokens(const struct engine *engine, const struct tokens *tokens);
 
 /* Vocabulary, tokenizer and chat format of the model at `path`.  Returns 0, -ENOEXEC or -ENOMEM;

@@ -10,8 +10,10 @@
  * Owns:     frames and states; when they pass MATCHER_BYTES_MAX all but those that are needed are
  *           dropped.
  * Promise:  no recursion; time a step and memory are bounded by the limits below, and passing one
- * is an error, never a guess. Threads:  one a matcher.  The grammar must outlive it. Source: Scott
- * and Johnstone 2010 (GLL); Russ Cox 2010 (RE2's automaton that is built as needed).
+ *           is an error, never a guess.
+ * Threads:  one a matcher.  The grammar must outlive it.
+ * Source:   Scott and Johnstone 2010 (GLL); Russ Cox 2010 (RE2's automaton that is built as
+ *           needed).
  */
 #ifndef GENERATE_MATCHER_H
 #define GENERATE_MATCHER_H

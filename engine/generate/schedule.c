@@ -98,6 +98,8 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
 {
     struct tokens prompt = {0};
     struct sequence *sequence;
+    if (engine->embedder && request->message_count)
+        return error_set(error, EINVAL, "the model makes embeddings; it does not generate");
     if (engine->embedder)
         return embedding_submit(engine, id, request, error);
     if (request->text_count)

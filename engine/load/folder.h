@@ -42,8 +42,9 @@ struct gguf;
 
 /* Open the folder as a model; gguf_open() calls this.  Returns 0, or
  *   -ENOEXEC  no config.json or no tensors; config.json, a header or an index that breaks its
- * format or a limit, or an architecture, option or type of tensor that is not read; error->text
- * says what and where (file, key or tensor) -ENOENT   a file that the index names is missing
+ *             format or a limit, or an architecture, option or type of tensor that is not read;
+ *             error->text says what and where (file, key or tensor)
+ *   -ENOENT   a file that the index names is missing
  *   -EACCES, -EIO, -ENOMEM ...  as folder_read_file() */
 int folder_translate(const char *path, struct gguf **out, struct error *error);
 

@@ -6,8 +6,9 @@
  *
  * Promise:  quant_dequantise() gives the bits of the `gguf` package's reference (golden data in
  *           tests/golden/quants.txt), which knows nothing of Q8_K.  Any bytes are legal weights:
- * scales may be NaN or infinite. Threads:  pure functions. Source:   the block layouts of
- * docs/FORMATS.md.
+ *           scales may be NaN or infinite.
+ * Threads:  pure functions.
+ * Source:   the block layouts of docs/FORMATS.md.
  */
 #ifndef MATH_QUANT_H
 #define MATH_QUANT_H
@@ -20,9 +21,8 @@
 enum { QUANT_BLOCK = 32, QUANT_PART = 16 };
 
 struct quant_block {
-    int8_t weight[QUANT_BLOCK]; /* with the format's offset taken off */
-    int32_t
-        part[QUANT_BLOCK / QUANT_PART]; /* integer scales of 16 weights; 1 where there are none */
+    int8_t weight[QUANT_BLOCK];                     /* with the format's offset taken off */
+    int32_t part[QUANT_BLOCK / QUANT_PART];         /* scales of 16 weights; 1 where none are */
     int32_t minimum_part[QUANT_BLOCK / QUANT_PART]; /* Q2_K's of the minimum; 1 elsewhere */
     float scale;
     float minimum; /* 0 where the format has none */

@@ -131,7 +131,7 @@ static int read_attention(const struct config_keys *keys, struct model_config *c
     if (!status && config->window)
         status = read_window_layers(keys, config);
     if (family->wide_layers == config->layers)
-        size = config->width / config->heads; /* not 0: read_heads() */
+        size = config->width / config->heads; /* 0 gives a scale that is refused below */
     if (!status)
         status = config_positive(keys, "attention.scale", 1 / sqrtf((float)size),
                                  &config->attention_scale);

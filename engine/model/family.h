@@ -54,8 +54,7 @@ struct family {
     bool whole_heads;       /* all of a head turns */
     bool windows;           /* sliding_window counts; other families' files name it in vain */
     int32_t window;         /* without the key */
-    int32_t window_period;  /* without the key: of so many layers the last one sees everything; 0:
-                             * none  does */
+    int32_t window_period;  /* without the key: the last of so many layers has none; 0: all have */
     float window_rope_base; /* of the layers with a window, without its key; 0: as the others */
     int32_t still_period; /* of so many layers the last one does not turn its heads; 0: all turn */
     int32_t wide_layers;  /* a model of so many layers scales scores by 1 / sqrt(width / heads) */

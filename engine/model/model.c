@@ -156,6 +156,17 @@ static void bind_attention(struct binder *binder, struct layer *layer)
                   &layer->attention_after);
 }
 
+/* What products read, floats or quantised vectors, is asked of the first expert alone. */
+static void check_alike(struct binder *binder, const char *stem, const struct matrix *first,
+                        const struct matrix *other)
+{
+    if (!binder->status && first->type != other->type)
+        binder->status = error_set(binder->error, ENOEXEC,
+                                   "tensor %s has the type %s, that of the first expert %s",
+                                   name_of(binder, stem, "weight").text,
+                                   tensor_type_name(other->type), tensor_type_name(first->type));
+}
+
 /* One of the three matrices of all experts of a layer: a stack, or in older files one by one;
  * `offset` is its place in struct expert. */
 static void bind_experts(struct binder *binder, const char *stem, int32_t rows, int32_t columns,
@@ -178,6 +189,7 @@ static void bind_experts(struct binder *binder, const char *stem, int32_t rows, 
             *out = matrix_rows(&all, i * rows, rows);
         else
             bind_matrix(binder, full, rows, columns, out);
+        check_alike(binder, full, (struct matrix *)((char *)experts + offset), out);
     }
 }
 

@@ -56,8 +56,7 @@ struct model {
     struct model_config config; /* its context is at most the learned positions */
     struct matrix embedding;    /* [vocabulary, width] */
     struct matrix positions;    /* [at least config.context, width]; rows 0: none are learned */
-    struct matrix
-        token_types; /* encoders: [types, width], row 0 is added to every token; or none */
+    struct matrix token_types;  /* encoders: [types, width], of which row 0 is added; or none */
     struct norm embedding_norm; /* encoders: of the sum of these */
     struct norm output_norm;    /* not in encoders, like the head */
     struct linear head;         /* [vocabulary, width]; the embedding itself in tied models */

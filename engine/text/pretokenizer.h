@@ -7,7 +7,8 @@
  * Owns:     the compiled expressions.
  * Promise:  linear in the text, whatever the expressions: those of the table are, foreign ones run
  *           under a budget (pattern.h).  All bytes of the text are in exactly one piece, in order,
- * but for what a stage removes. Threads:  read-only after opening, any thread.
+ *           but for what a stage removes.
+ * Threads:  read-only after opening, any thread.
  */
 #ifndef TEXT_PRETOKENIZER_H
 #define TEXT_PRETOKENIZER_H
@@ -57,8 +58,9 @@ int pretokenizer_open(const struct pretokenizer_rule *rule, struct pretokenizer 
                       struct error *error);
 void pretokenizer_close(struct pretokenizer *pretokenizer);
 
-/* Give every piece to take(), for as long as that runs; it returns 0 or an error that ends the walk.  Returns that error,
- * 0, -ENOMEM, or -EMSGSIZE when foreign expressions need more steps or memory than they may. */
+/* Give every piece to take(), for as long as that runs; it returns 0 or an error that ends the
+ * walk.  Returns that error, 0, -ENOMEM, or -EMSGSIZE when foreign expressions need more steps or
+ * memory than they may. */
 int pretokenizer_split(const struct pretokenizer *pretokenizer, struct text text,
                        int (*take)(void *context, struct text piece), void *context);
 

@@ -1,13 +1,14 @@
 /* tokenizer.h - text <-> token ids.
  *
  * Owns:     what the model needs, the pre-tokenizer and the special strings; the token strings stay
- * in the model file, so the vocabulary (and the mapping behind it) must outlive it. Promise:
- * encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it quadratic.
- * Every byte string can be encoded, valid UTF-8 or not.  With BPE and SPM it decodes to the same
- * bytes where the vocabulary has all 256 of them; a byte without a token is dropped (SmolLM2 lacks
- * 21: some control characters, and bytes that UTF-8 rarely or never has).  The other models, and
- * steps of a normalizer, change the text. Threads:  read-only after opening, any thread. Limits: a
- * text of TOKENIZER_TEXT_BYTES_MAX.
+ *           in the model file, so the vocabulary (and the mapping behind it) must outlive it.
+ * Promise:  encoding is linear (or n log n) in the text: no pattern, run or vocabulary makes it
+ *           quadratic.  Every byte string can be encoded, valid UTF-8 or not.  With BPE and SPM it
+ *           decodes to the same bytes where the vocabulary has all 256 of them; a byte without a
+ *           token is dropped (SmolLM2 lacks 21: some control characters, and bytes that UTF-8
+ *           rarely or never has).  The other models, and steps of a normalizer, change the text.
+ * Threads:  read-only after opening, any thread.
+ * Limits:   a text of TOKENIZER_TEXT_BYTES_MAX.
  */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H

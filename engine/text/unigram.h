@@ -6,9 +6,10 @@
  *
  * Owns:     a trie of the tokens.
  * Promise:  linear in the text.  CONTROL and UNKNOWN tokens are never produced but for what no
- * token covers, which is dropped when the vocabulary names no unknown token. Threads:  read-only
- * after opening, any thread; each caller brings a scratch of its own. Limits:   a word longer than
- * WORDS_PIECE_BYTES_MAX is cut there, which bounds the scratch to 20 bytes for each of its bytes.
+ *           token covers, which is dropped when the vocabulary names no unknown token.
+ * Threads:  read-only after opening, any thread; each caller brings a scratch of its own.
+ * Limits:   a word longer than WORDS_PIECE_BYTES_MAX is cut there, which bounds the scratch to 20
+ *           bytes for each of its bytes.
  * Source:   Kudo, "Subword Regularization" (2018), and SentencePiece.
  */
 #ifndef TEXT_UNIGRAM_H

@@ -181,21 +181,22 @@ struct source {
     const struct tiny_model *model;
     struct gguf_writer *writer;
     uint64_t state;
+    enum tensor_type type; /* of the matrices to come */
 };
 
 static void add_stack(struct source *source, const char *name, int32_t count, int32_t rows,
                       int32_t columns)
 {
-    const struct tensor_format *format = tensor_format((uint32_t)source->model->type);
+    const struct tensor_format *format = tensor_format((uint32_t)source->type);
     const uint64_t shape[] = {(uint64_t)columns, (uint64_t)rows, (uint64_t)count};
     size_t weights = (size_t)count * (size_t)rows * (size_t)columns;
     size_t bytes = weights / format->block * format->block_bytes;
     uint8_t *data = malloc(bytes);
     if (!data)
         abort();
-    fill(source->model->type, data, bytes, &source->state);
-    gguf_writer_tensor(source->writer, name, (uint32_t)source->model->type, count > 1 ? 3 : 2,
-                       shape, data, bytes);
+    fill(source->type, data, bytes, &source->state);
+    gguf_writer_tensor(source->writer, name, (uint32_t)source->type, count > 1 ? 3 : 2, shape, data,
+                       bytes);
     free(data);
 }
 
@@ -281,9 +282,12 @@ static void add_experts(struct source *source, int32_t layer, const char *name, 
     const struct tiny_model *model = source->model;
     char part[32];
     for (int32_t i = 0; model->single_experts && i < model->experts; i++) {
+        const bool odd = model->odd_expert && i == model->experts - 1;
         snprintf(part, sizeof part, "%s.%d", name, i);
+        source->type = odd ? TENSOR_F32 : model->type;
         add_matrix(source, name_of(layer, part, "weight").text, rows, columns);
     }
+    source->type = model->type;
     snprintf(part, sizeof part, "%s_exps", name);
     if (!model->single_experts)
         add_stack(source, name_of(layer, part, "weight").text, model->experts, rows, columns);
@@ -315,7 +319,7 @@ static void add_hidden(struct source *source, int32_t layer)
 
 void tiny_model_tensors(const struct tiny_model *model, struct gguf_writer *writer)
 {
-    struct source source = {model, writer, model->seed * 0x9E3779B97F4A7C15u + 1};
+    struct source source = {model, writer, model->seed * 0x9E3779B97F4A7C15u + 1, model->type};
     const struct family *family = family_of(model);
     add_matrix(&source, "token_embd.weight", TINY_MODEL_VOCABULARY, model->width);
     if (family->positions)

@@ -37,6 +37,7 @@ struct tiny_model {
     bool tied;                     /* no output.weight */
     bool fused;                    /* attn_qkv */
     bool single_experts;           /* a tensor for each, as in old files */
+    bool odd_expert;               /* the last of the single ones is F32 */
     bool biased;                   /* q, k, v, output, gate, up and down have biases */
     bool chats;                    /* a ChatML template */
     bool ends;                     /* texts to embed end with the eos */

@@ -582,7 +582,11 @@ static void experts_are_bound_stacked_and_single(void **state)
         model_close(&model);
         close_file(&file);
     }
-    struct tiny_model other = tiny_of("llama");
+    struct tiny_model other = tiny;
+    other.type = tiny.type = TENSOR_Q8_0;
+    other.odd_expert = true;
+    expect_refusal(&other, &other, "blk.0.ffn_gate.3.weight has the type F32, that of the first");
+    other = tiny_of("llama");
     other.experts = 3;
     expect_refusal(&tiny, &other, "blk.0.ffn_gate_inp.weight");
     tiny.single_experts = false;

@@ -3,6 +3,7 @@
 #include "engine.h"
 #include "load/gguf.h"
 #include "math/attention.h"
+#include "tests/lib/tiny_folder.h"
 #include "tests/lib/tiny_model.h"
 
 #include <errno.h>
@@ -242,6 +243,18 @@ static void a_context_ends_with_the_learned_positions(void **state)
     unlink(other.path);
 }
 
+static void a_folder_holds_what_its_plan_says(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_plan.XXXXXX", prompt[PROMPT_TOKENS + 1] = "";
+    memset(prompt, 'x', PROMPT_TOKENS);
+    assert_non_null(mkdtemp(path));
+    tiny_folder_save(path, TINY_FOLDER_TOKENS_MAX, TINY_FOLDER_TOKENS_MAX);
+    setenv("XDG_CACHE_HOME", path, 1); /* the index of the merges is made, not found */
+    expect_honest_plan(path, prompt, 12 << 20);
+    tiny_folder_remove(path);
+}
+
 static void a_decoder_that_embeds_holds_what_its_plan_says(void **state)
 {
     (void)state;
@@ -366,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_mixture_of_experts_holds_what_its_plan_says),
         cmocka_unit_test(a_context_ends_with_the_learned_positions),
         cmocka_unit_test(a_decoder_that_embeds_holds_what_its_plan_says),
+        cmocka_unit_test(a_folder_holds_what_its_plan_says),
         cmocka_unit_test(an_encoder_holds_what_its_plan_says),
         cmocka_unit_test(a_real_model_holds_what_its_plan_says),
         cmocka_unit_test(the_description_is_json_with_the_plans_numbers),

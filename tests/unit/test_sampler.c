@@ -168,6 +168,22 @@ static void typical_p_prefers_what_surprises_as_expected(void **state)
     assert_share(*state, 1, 1);
 }
 
+/* Their mean, rounded, may be more than each of them. */
+static void a_nucleus_of_nothing_keeps_one_of_equals(void **state)
+{
+    (void)state;
+    struct candidate items[40];
+    for (int count = 1; count <= 40; count++)
+        for (int step = 1; step < 100; step++) {
+            struct candidates candidates = {.items = items, .count = count};
+            for (int i = 0; i < count; i++)
+                items[i] = (struct candidate){.token = i, .logit = -0.01f * (float)step};
+            candidates_weigh(&candidates, 0, 1);
+            candidates_keep_nucleus(&candidates, 0);
+            assert_int_equal(candidates.count, 1);
+        }
+}
+
 /* The mean surprise of what is drawn comes to tau, whatever the row. */
 static void mirostat_keeps_the_surprise_it_was_told(void **state)
 {
@@ -343,6 +359,7 @@ int main(void)
         cmocka_unit_test(top_p_keeps_the_fewest_that_reach_it),
         cmocka_unit_test(min_p_keeps_what_is_near_the_best),
         cmocka_unit_test(typical_p_prefers_what_surprises_as_expected),
+        cmocka_unit_test(a_nucleus_of_nothing_keeps_one_of_equals),
         cmocka_unit_test(mirostat_keeps_the_surprise_it_was_told),
         cmocka_unit_test(repeated_tokens_are_penalised_once_and_forgotten),
         cmocka_unit_test(a_seed_decides_everything),

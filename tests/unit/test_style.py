@@ -99,6 +99,14 @@ def check_calls(path, lines):
             breach(path, number, f"calls {match.group(1)}()")
 
 
+def check_header_comment(path, source):
+    """Each field of a header's first comment begins a line: clang-format joins them to the text
+    before when a line was too long."""
+    for number, line in enumerate(source.split("*/")[0].splitlines(), 1):
+        if re.match(r" \* .*\S\s+(Owns|Promise|Threads|Limits|Source):(\s|$)", line):
+            breach(path, number, "a field of the header's comment does not begin its line")
+
+
 def check_white_space(path, source):
     for number, line in enumerate(source.splitlines(), 1):
         if "\t" in line:
@@ -124,6 +132,7 @@ def main():
         check_lengths(path, bare_lines, allowed)
         check_includes(path, source)
         check_calls(path, bare_lines)
+        check_header_comment(path, source)
     for path in files(["tests"], {".c", ".h"}):
         check_lengths(path, without_comments_and_strings(path.read_text()).splitlines(), allowed)
     for path in files(["engine", "fs", "tests", "examples"], {".c", ".h", ".sh", ".py"}):
