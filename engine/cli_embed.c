@@ -100,7 +100,7 @@ static int embed(const struct command *command, struct engine *engine, struct te
     struct error error = {0};
     if (!engine_embeds(engine))
         return cli_fail(command->model, "the model generates; it makes no embeddings");
-    if (texts_split(input, command->null ? 0 : '\n', &texts, &error))
+    if (texts_split(input, command->null ? 0 : '\n', false, &texts, &error))
         return cli_fail(command->model, error.text);
     int status = texts.count ? run(command, engine, &texts) : 0;
     texts_free(&texts);

@@ -69,7 +69,7 @@ static const char help[] =
     "  -t N                  threads (default: the physical cores that may be used)\n"
     "  --kernels NAME        as $INFERFS_KERNELS: portable or avx2\n"
     "\n"
-    "MODEL is a GGUF file.  The status is 0, 1 for a failure, 2 for a mistake in the command.\n";
+    "MODEL is a GGUF file or a Hugging Face folder.  The status is 0, 1 for a failure, 2 for a mistake in the command.\n";
 
 int main(int argc, char **argv)
 {

@@ -166,7 +166,8 @@ _Static_assert((int)PROTOCOL_THINKING_ON == (int)CHAT_THINKING_ON &&
 
 /* --- what the daemon says --------------------------------------------------------------------- */
 
-/* The texts to embed are the lines of the last message: one before it is for models that talk. */
+/* The texts to embed are the lines of the last message: one before it is for models that talk.  A
+ * prompt that is not raw came without the end of its last line. */
 static void embed(struct server *server, uint64_t id, const struct protocol_generate *generate)
 {
     struct error error = {0};
@@ -174,7 +175,7 @@ static void embed(struct server *server, uint64_t id, const struct protocol_gene
     struct text prompt = {0};
     if (generate->message_count)
         prompt = generate->messages[generate->message_count - 1].content;
-    int status = texts_split(prompt, '\n', &texts, &error);
+    int status = texts_split(prompt, '\n', !generate->raw, &texts, &error);
     if (!status)
         status = engine_submit(
             server->engine, id,

@@ -41,7 +41,7 @@ static int add(struct texts *texts, struct text line, char end)
     return 0;
 }
 
-int texts_split(struct text input, char end, struct texts *out, struct error *error)
+int texts_split(struct text input, char end, bool open, struct texts *out, struct error *error)
 {
     int status = 0;
     *out = (struct texts){0};
@@ -51,6 +51,8 @@ int texts_split(struct text input, char end, struct texts *out, struct error *er
         status = add(out, (struct text){input.bytes + at, next - at}, end);
         at = next + 1;
     }
+    if (!status && open && input.length && input.bytes[input.length - 1] == end)
+        status = add(out, (struct text){"", 0}, end);
     if (!status)
         return 0;
     texts_free(out);

@@ -2,7 +2,8 @@
  *
  * A line that is a JSON string ("a\nb") stands for its value, so that a text can hold line feeds;
  * any other line is the text itself, without its end (a line feed, or CR and line feed).  An empty
- * line is an empty text; what follows the last line feed counts if it is not empty.
+ * line is an empty text; what follows the last line feed counts if it is not empty, or if the end
+ * of the last line was taken away before.
  *
  * Owns:     the list and the decoded strings; plain lines are views of the input.
  * Threads:  one.
@@ -14,6 +15,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { TEXTS_MAX = 1 << 20 };
@@ -24,9 +26,10 @@ struct texts {
     void *decoded; /* json_t array of the strings that views point into */
 };
 
-/* Split at `end` ('\n', or 0 for NUL-separated texts, which are never JSON).  `input` must outlive
- * *out.  Returns 0, -ENOMEM, or -EMSGSIZE for more than TEXTS_MAX; *out is empty on failure. */
-int texts_split(struct text input, char end, struct texts *out, struct error *error);
+/* Split at `end` ('\n', or 0 for NUL-separated texts, which are never JSON); `open` when the last
+ * text has no end, even if there is nothing behind the last one.  `input` must outlive *out.
+ * Returns 0, -ENOMEM, or -EMSGSIZE for more than TEXTS_MAX; *out is empty on failure. */
+int texts_split(struct text input, char end, bool open, struct texts *out, struct error *error);
 void texts_free(struct texts *texts);
 
 #endif

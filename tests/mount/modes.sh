@@ -9,14 +9,14 @@ mount_start
 deterministic
 for folder in . a a/config; do check_same "mode of $folder" drwxr-xr-x "$(mode_of $folder)"; done
 for file in a/prompt a/ctl ctl; do check_same "mode of $file" --w--w--w- "$(mode_of $file)"; done
-for file in a/output a/stream a/status a/state a/error a/wait a/info README status events resident; do
+for file in a/output a/stream a/status a/state a/error a/wait a/info a/logprobs README status events resident; do
     check_same "mode of $file" -r--r--r-- "$(mode_of $file)"
 done
 for file in a/config/temperature a/config/system budget; do
     check_same "mode of $file" -rw-r--r-- "$(mode_of $file)"
 done
 check_same "the root" "README a budget ctl events resident status" "$(cd "$M" && printf '%s\n' * | sort | paste -sd' ')"
-check_same "a model" "config ctl error info output prompt state status stream wait weights" \
+check_same "a model" "config ctl error info logprobs output prompt state status stream wait weights" \
     "$(cd "$M/a" && printf '%s\n' * | sort | paste -sd' ')"
 check "weights leads to the file" typed 'cmp $M/a/weights $MODELS/a.gguf'
 check "the owner is who mounted" test "$(stat -c %u "$M/a/prompt")" = "$(id -u)"

@@ -15,7 +15,7 @@
 static void assert_texts(struct text input, char end, size_t count, const char *const *expected)
 {
     struct texts texts;
-    assert_int_equal(texts_split(input, end, &texts, NULL), 0);
+    assert_int_equal(texts_split(input, end, false, &texts, NULL), 0);
     assert_int_equal(texts.count, count);
     for (size_t i = 0; i < count; i++)
         if (!text_is(texts.items[i], expected[i]))
@@ -34,6 +34,21 @@ static void each_line_is_a_text(void **state)
     assert_texts((struct text){"a\nb\0c", 5}, 0, 2, (const char *const[]){"a\nb", "c"});
 }
 
+static void the_last_line_may_have_lost_its_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *input;
+        size_t count;
+    } cases[] = {{"", 0}, {"a", 1}, {"a\n", 2}, {"\n", 2}, {"a\n\n", 3}, {"a\nb", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct texts texts;
+        assert_int_equal(texts_split(text_of(cases[i].input), '\n', true, &texts, NULL), 0);
+        assert_int_equal(texts.count, cases[i].count);
+        texts_free(&texts);
+    }
+}
+
 static void a_json_string_stands_for_its_value(void **state)
 {
     (void)state;
@@ -44,7 +59,7 @@ static void a_json_string_stands_for_its_value(void **state)
                  (const char *const[]){"\"open", "\"a\" and \"b\"", "[1]", "\""});
     assert_texts(text_of("\"a\""), 0, 1, (const char *const[]){"\"a\""});
     struct texts texts;
-    assert_int_equal(texts_split(text_of("\"x\\u0000y\""), '\n', &texts, NULL), 0);
+    assert_int_equal(texts_split(text_of("\"x\\u0000y\""), '\n', false, &texts, NULL), 0);
     assert_int_equal(texts.items[0].length, 3);
     texts_free(&texts);
 }
@@ -57,10 +72,10 @@ static void too_many_texts_are_refused(void **state)
     char *lines = malloc(TEXTS_MAX + 1);
     assert_non_null(lines);
     memset(lines, '\n', TEXTS_MAX + 1);
-    assert_int_equal(texts_split((struct text){lines, TEXTS_MAX}, '\n', &texts, &error), 0);
+    assert_int_equal(texts_split((struct text){lines, TEXTS_MAX}, '\n', false, &texts, &error), 0);
     assert_int_equal(texts.count, TEXTS_MAX);
     texts_free(&texts);
-    assert_int_equal(texts_split((struct text){lines, TEXTS_MAX + 1}, '\n', &texts, &error),
+    assert_int_equal(texts_split((struct text){lines, TEXTS_MAX + 1}, '\n', false, &texts, &error),
                      -EMSGSIZE);
     assert_int_equal(texts.count, 0);
     assert_null(texts.items);
@@ -131,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_line_is_a_text),
+        cmocka_unit_test(the_last_line_may_have_lost_its_end),
         cmocka_unit_test(a_json_string_stands_for_its_value),
         cmocka_unit_test(too_many_texts_are_refused),
         cmocka_unit_test(pooling_takes_the_mean_the_first_or_the_last),

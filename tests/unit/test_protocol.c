@@ -13,9 +13,9 @@
 enum { TYPES = 13, REQUEST = 77 };
 
 static const uint16_t types[TYPES] = {
-    PROTOCOL_GENERATE, PROTOCOL_CANCEL, PROTOCOL_GRANT, PROTOCOL_REFUSE,
-    PROTOCOL_THREADS,  PROTOCOL_STOP,   PROTOCOL_PLAN,  PROTOCOL_READY,
-    PROTOCOL_FAILED,   PROTOCOL_TEXT,   PROTOCOL_DONE,  PROTOCOL_NEED,
+    PROTOCOL_GENERATE, PROTOCOL_CANCEL, PROTOCOL_GRANT, PROTOCOL_REFUSE, PROTOCOL_THREADS,
+    PROTOCOL_STOP,     PROTOCOL_PLAN,   PROTOCOL_READY, PROTOCOL_FAILED, PROTOCOL_TEXT,
+    PROTOCOL_LOGPROBS, PROTOCOL_DONE,   PROTOCOL_NEED,
 };
 
 static void fill_generate(struct protocol_generate *generate)
@@ -355,13 +355,26 @@ static void a_bad_header_is_refused_before_its_payload(void **state)
 static void bad_counts_and_flags_of_generate_are_refused(void **state)
 {
     (void)state;
-    enum { RAW = 0, MESSAGES = 4 + 16 + 8 + 8, STOPS = MESSAGES + 4, FIRST_LENGTH = STOPS + 4 };
+    enum {
+        RAW = 0,
+        THINKING = RAW + 4,
+        FORMAT = THINKING + 4,
+        SAMPLING = FORMAT + 4,
+        MAX_TOKENS = SAMPLING + 4 * SAMPLING_PARAMETERS + 8, /* and the seed */
+        MESSAGES = MAX_TOKENS + 4 + 4,                       /* logprobs stands between */
+        STOPS = MESSAGES + 4,
+        STOP_TOKENS = STOPS + 4,
+        BIASES = STOP_TOKENS + 4,
+        FIRST_LENGTH = BIASES + 4,
+    };
     static const struct {
         size_t offset;
         uint32_t value;
     } cases[] = {
         {RAW, 2},
         {RAW, UINT32_MAX},
+        {THINKING, PROTOCOL_THINKING_OFF + 1},
+        {FORMAT, PROTOCOL_FORMAT_F32 + 1},
         {MESSAGES, 0},
         {MESSAGES, 1},
         {MESSAGES, 3},
@@ -370,6 +383,10 @@ static void bad_counts_and_flags_of_generate_are_refused(void **state)
         {STOPS, 3},
         {STOPS, PROTOCOL_STOPS_MAX + 1},
         {STOPS, UINT32_MAX},
+        {STOP_TOKENS, 0},
+        {STOP_TOKENS, SAMPLING_STOP_TOKENS_MAX + 1},
+        {BIASES, 1},
+        {BIASES, SAMPLING_BIASES_MAX + 1},
         {MESSAGES, UINT32_MAX},
         {FIRST_LENGTH, UINT32_MAX},
         {FIRST_LENGTH, 7},

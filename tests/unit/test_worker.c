@@ -398,13 +398,25 @@ static void a_model_is_opened_by_its_descriptor(void **state)
 static void what_is_no_file_fails_with_a_reason(void **state)
 {
     struct world *world = *state;
-    world->options.model_path = world->folder;
+    world->options.model_path = "/dev/null";
     start(world);
     wait_for(world, &world->exited, 1);
     assert_int_equal(world->code, 0);
     assert_int_equal(world->failed, 1);
     assert_int_equal(world->failed_code, ENOEXEC);
     assert_string_equal(world->failed_text, "not a regular file");
+}
+
+static void a_folder_that_is_no_model_fails_with_a_reason(void **state)
+{
+    struct world *world = *state;
+    world->options.echo = false;
+    world->options.model_path = world->folder;
+    start(world);
+    wait_for(world, &world->exited, 1);
+    assert_int_equal(world->code, 0);
+    assert_int_equal(world->failed_code, ENOEXEC);
+    assert_non_null(strstr(world->failed_text, "the folder has no config.json"));
 }
 
 static void what_is_no_model_fails_with_a_reason(void **state)
@@ -698,6 +710,7 @@ int main(void)
         IN_A_WORLD(a_prompt_larger_than_the_socket_passes),
         IN_A_WORLD(a_model_is_opened_by_its_descriptor),
         IN_A_WORLD(what_is_no_file_fails_with_a_reason),
+        IN_A_WORLD(a_folder_that_is_no_model_fails_with_a_reason),
         IN_A_WORLD(what_is_no_model_fails_with_a_reason),
         IN_A_WORLD(the_terminal_s_signals_do_not_end_it),
         IN_A_WORLD(a_killed_worker_is_seen_with_its_signal),
