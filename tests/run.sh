@@ -54,9 +54,9 @@ prepare() {
 
     step "Python for the golden tests, and the models"
     [ -x "$cache/python/bin/python3" ] || python3 -m venv "$cache/python" || true
-    "$cache/python/bin/python3" -c 'import gguf, jinja2, numpy' 2>/dev/null ||
-        "$cache/python/bin/python3" -m pip install --quiet gguf jinja2 numpy ||
-        echo "No numpy, gguf and jinja2: tests that need them will be skipped."
+    "$cache/python/bin/python3" -c 'import gguf, jinja2, jsonschema, numpy' 2>/dev/null ||
+        "$cache/python/bin/python3" -m pip install --quiet gguf jinja2 jsonschema numpy ||
+        echo "No numpy, gguf, jinja2 and jsonschema: tests that need them will be skipped."
     export PATH="$cache/python/bin:$PATH"
     INFERFS_SMOLLM2=$(examples/fetch-smollm2.sh) || INFERFS_SMOLLM2=
     echo "model: ${INFERFS_SMOLLM2:-none, tests that need it will be skipped}"
