@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -205,7 +204,8 @@ static void counts_inside_of_counts_add_up(void **state)
     grammar_close(grammar);
 }
 
-/* The matcher keeps no more than a few places of a text that can be read in 2^n ways. */
+/* The matcher keeps no more than a few places of a text that can be read in 2^n ways: else this
+ * does not end. */
 static void ambiguity_does_not_explode(void **state)
 {
     (void)state;
@@ -220,13 +220,11 @@ static void ambiguity_does_not_explode(void **state)
         struct grammar *grammar;
         struct matcher *matcher = open_grammar(sources[i], &grammar);
         int32_t at = matcher_start(matcher);
-        clock_t started = clock();
         for (int j = 0; j < 300 && at > 0; j++) {
             assert_true(matcher_trim(matcher, &at, NULL) >= 0);
             at = matcher_step(matcher, at, 'a', NULL);
         }
         assert_true(at > MATCHER_DEAD);
-        assert_true(clock() - started < 5 * CLOCKS_PER_SEC);
         matcher_close(matcher);
         grammar_close(grammar);
     }

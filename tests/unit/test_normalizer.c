@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -301,7 +300,7 @@ static void a_character_map_that_lies_is_not_followed(void **state)
  * cost, or each "ab" would cost the pool. */
 static void an_endless_string_of_a_character_map_costs_nothing(void **state)
 {
-    enum { POOL = 8 << 20, PAIRS = 1 << 15 };
+    enum { POOL = 8 << 20, PAIRS = 1 << 20 }; /* else 8 TiB are read, which does not end */
     (void)state;
     struct map map = map_of_two();
     map.units['a' ^ 0x100 ^ 'b' ^ 0x200] = 0x80000000u | (POOL - 1);
@@ -316,10 +315,8 @@ static void an_endless_string_of_a_character_map_costs_nothing(void **state)
     struct text whole = {bytes, sizeof map - sizeof map.pool + POOL};
     struct normalizer_step step = {NORMALIZE_CHARSMAP, whole, none};
     struct buffer out = buffer_new(1 << 20);
-    clock_t before = clock();
     assert_int_equal(normalizer_apply(&step, 1, (struct text){text, 2 * PAIRS}, &out), 0);
     assert_int_equal(out.length, 0);
-    assert_true(clock() - before < 2 * CLOCKS_PER_SEC); /* else 256 GiB are read: 10 s */
     buffer_free(&out);
     free(text);
     free(bytes);
