@@ -6,13 +6,15 @@
  *
  *   one vector       each block is unpacked and multiplied while it is in registers; the time is
  *                    that of reading the weights;
- *   several vectors  16 rows x PANEL_BLOCKS blocks are unpacked to a panel on the stack that stays
+ *   several vectors  16 rows of up to 32 blocks are unpacked to a panel on the stack that stays
  *                    in the first-level cache while tiles of up to four vectors pass over it; the
  *                    sums f continue through y from one panel to the next: the same order.
  *
  * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
  * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
- * two (32004).  For signed bytes the weight's sign moves to the activation (2*128*127 = 32512).
+ * two (32004).  For signed bytes the weight's sign moves to the activation (2*128*127 = 32512): one
+ * vector by vpsignb, several by take_signs() (at most 2*128*126 and at least -2*128*128, which are
+ * 16 bits).
  */
 #include "math/attention_lanes.h"
 #include "math/avx2_unpack.h"
@@ -23,7 +25,7 @@
 enum {
     TILE = 4,          /* vectors of a tile */
     PANEL_BANDS = 2,   /* bands of a panel: MATRIX_GRAIN rows */
-    PANEL_BLOCKS = 32, /* 20 KiB of the first-level cache */
+    PANEL_BLOCKS = 64, /* of all bands: 20 KiB of the first-level cache */
 };
 
 /* ---- activations ---- */
@@ -125,6 +127,21 @@ AVX2_INLINE __m256i in_order(__m256i sum)
     return sum;
 }
 
+/* From a block of a panel to the next one of its band: the bands alternate, and signed weights
+ * have a second block each (take_signs). */
+AVX2_INLINE int panel_stride(enum tensor_type type)
+{
+    return traits_of[type].is_signed ? 2 * PANEL_BANDS : PANEL_BANDS;
+}
+
+/* x ^ flip, with the flip read where it lies: kept in registers they would push out the sums. */
+AVX2_INLINE __m256i flipped(__m256i x, const __m256i *flip)
+{
+    __m256i y;
+    __asm__("vpxor %2, %1, %0" : "=x"(y) : "x"(x), "m"(*flip));
+    return y;
+}
+
 /* `bands` x `count` sums over `groups` dwords from group `first` on, as 16-bit pairs. */
 AVX2_INLINE void multiply_groups(enum tensor_type type, const struct block *w, int bands,
                                  const struct activation_block *const *a, size_t b, int count,
@@ -153,12 +170,33 @@ AVX2_INLINE void multiply_groups(enum tensor_type type, const struct block *w, i
     }
 }
 
-/* f continued by block b of every vector a[n], for `bands` bands. */
-AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, int bands,
-                                const struct activation_block *const *a, size_t b, int count,
-                                __m256 f[TILE][PANEL_BANDS])
+/* The sums of the blocks w[0..1], whose signs are w[2..3]. */
+AVX2_INLINE void multiply_flipped(const struct block *w, const struct activation_block *const *a,
+                                  size_t b, int count, __m256i sum[TILE][PANEL_BANDS])
 {
-    __m256i pairs[TILE][PANEL_BANDS], sum[TILE][PANEL_BANDS];
+    const struct block *flips = w + PANEL_BANDS;
+#pragma GCC unroll 8
+    for (int j = 0; j < GROUPS; j++) {
+        const __m256i u[PANEL_BANDS] = {w[0].u[j], w[1].u[j]};
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++) {
+            __m256i x = broadcast(a[n] + b, j);
+#pragma GCC unroll 2
+            for (int r = 0; r < PANEL_BANDS; r++) {
+                __m256i pairs = _mm256_maddubs_epi16(u[r], flipped(x, &flips[r].u[j]));
+                __m256i wide = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+                sum[n][r] = in_order(_mm256_add_epi32(j ? sum[n][r] : flips[r].parts, wide));
+            }
+        }
+    }
+}
+
+/* The integer sums of block b, in as many 16-bit runs as the type allows. */
+AVX2_INLINE void multiply_runs(enum tensor_type type, const struct block *w, int bands,
+                               const struct activation_block *const *a, size_t b, int count,
+                               __m256i sum[TILE][PANEL_BANDS])
+{
+    __m256i pairs[TILE][PANEL_BANDS];
 #pragma GCC unroll 8
     for (int first = 0; first < GROUPS; first += traits_of[type].products) {
         multiply_groups(type, w, bands, a, b, count, first, pairs);
@@ -172,6 +210,18 @@ AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, in
                 sum[n][r] = first == 0 ? wide : _mm256_add_epi32(sum[n][r], wide);
             }
     }
+}
+
+/* f continued by block b of every vector a[n], for `bands` bands. */
+AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, int bands,
+                                const struct activation_block *const *a, size_t b, int count,
+                                __m256 f[TILE][PANEL_BANDS])
+{
+    __m256i sum[TILE][PANEL_BANDS];
+    if (traits_of[type].is_signed && bands == PANEL_BANDS)
+        multiply_flipped(w, a, b, count, sum);
+    else
+        multiply_runs(type, w, bands, a, b, count, sum);
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++)
 #pragma GCC unroll 2
@@ -279,7 +329,7 @@ AVX2_INLINE void tile(enum tensor_type type, const struct product *product,
                                  : load_rows(y[n] + r * BAND, product->row_end - row - r * BAND);
     }
     for (size_t b = 0; b < blocks; b++)
-        multiply_block(type, panel + b * PANEL_BANDS, PANEL_BANDS, a, b, count, f);
+        multiply_block(type, panel + b * (size_t)panel_stride(type), PANEL_BANDS, a, b, count, f);
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++)
         for (int r = 0; r < PANEL_BANDS; r++)
@@ -300,9 +350,20 @@ AVX2_INLINE void tiles(enum tensor_type type, const struct product *product,
         tile(type, product, panel, first, blocks, row, n, 1);
 }
 
+/* The unit at byte `at` of a band's rows, to the panel's blocks from `to` on. */
+AVX2_INLINE void unpack_to_panel(enum tensor_type type, const struct band *band, size_t at,
+                                 struct block *to)
+{
+    const int stride = panel_stride(type);
+    unpack(type, band, at, to, stride);
+    for (int b = 0; traits_of[type].is_signed && b < traits_of[type].unit_blocks; b++)
+        take_signs(to + b * stride, to + b * stride + PANEL_BANDS);
+}
+
 AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
 {
-    struct block panel[PANEL_BLOCKS * PANEL_BANDS];
+    struct block panel[PANEL_BLOCKS];
+    const size_t stride = (size_t)panel_stride(type), panel_blocks = PANEL_BLOCKS / stride;
     const size_t unit = (size_t)traits_of[type].unit_blocks;
     const size_t unit_bytes = (size_t)traits_of[type].unit_bytes;
     const size_t blocks = product->activations->blocks;
@@ -313,13 +374,13 @@ AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
         };
         const char *ahead =
             (const char *)bands[0].row[0] + MATRIX_GRAIN * product->matrix->row_bytes;
-        for (size_t first = 0; first < blocks; first += PANEL_BLOCKS) {
-            size_t size = blocks - first < PANEL_BLOCKS ? blocks - first : PANEL_BLOCKS;
+        for (size_t first = 0; first < blocks; first += panel_blocks) {
+            size_t size = blocks - first < panel_blocks ? blocks - first : panel_blocks;
             for (size_t b = 0; b < size; b += unit) {
                 prefetch(&ahead, unit_bytes * MATRIX_GRAIN);
                 for (int r = 0; r < PANEL_BANDS; r++)
-                    unpack(type, bands + r, (first + b) / unit * unit_bytes,
-                           panel + b * PANEL_BANDS + r, PANEL_BANDS);
+                    unpack_to_panel(type, bands + r, (first + b) / unit * unit_bytes,
+                                    panel + b * stride + (size_t)r);
             }
             tiles(type, product, panel, first, size, row);
         }

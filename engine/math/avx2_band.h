@@ -95,6 +95,25 @@ AVX2_INLINE __m256i look_up(const int8_t values[16], int by, __m256i codes)
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes);
 }
 
+/* Turn signed weights into magnitudes u, with their signs in a second block: `flips->u` has all
+ * ones in each byte whose weight is negative.  As -x = ~x + 1, sum of w x = sum of u (x ^ flip) +
+ * sum of the negative weights' magnitudes whose last term, int32 in `flips->parts`, does not depend
+ * on x.  So a product costs an exclusive or, which any vector unit executes; vpsignb runs in the
+ * two of the multiplications alone. */
+AVX2_INLINE void take_signs(struct block *block, struct block *flips)
+{
+    __m256i pairs = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int j = 0; j < GROUPS; j++) {
+        __m256i w = block->u[j];
+        flips->u[j] = _mm256_cmpgt_epi8(_mm256_setzero_si256(), w);
+        block->u[j] = _mm256_abs_epi8(w);
+        __m256i negative = _mm256_and_si256(block->u[j], flips->u[j]);
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(negative, bytes_of(1)));
+    }
+    flips->parts = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
 AVX2_INLINE void unpack_nibbles(const struct band *band, size_t at, struct block *out)
 {
     __m256i q[4];
