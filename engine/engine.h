@@ -91,7 +91,8 @@ int32_t engine_context(const struct engine *engine);
 const struct chat_format *engine_chat_format(const struct engine *engine);
 const char *engine_chat_error(const struct engine *engine);
 
-/* Compute with this many threads from the next step on: at least 1, at most as many as opened. */
+/* Compute with this many threads from the next step on, or with fewer while other programs keep
+ * their cores busy: at least 1, at most as many as opened. */
 void engine_set_threads(struct engine *engine, int threads);
 
 /* A JSON array and a newline for each vector, or little-endian floats one after the other. */

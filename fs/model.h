@@ -49,7 +49,7 @@ struct model {
     uint64_t generation;
     bool worker_ready;
     bool worker_stopping; /* told to exit: its end is no failure */
-    int threads;          /* that the worker was last told to use; 0: as started */
+    int threads;          /* that the worker may compute with, as it was last told */
     struct worker *probe; /* reads the plan; NULL when there is none */
     bool probe_outdated;  /* what it says is of the past */
     bool plan_wanted;     /* the pool waits for it */

@@ -2,6 +2,7 @@
 #include "fs/residents.h"
 
 #include "base/clock.h"
+#include "fs/cores.h"
 #include "fs/dispatch.h"
 #include "fs/jobs.h"
 #include "fs/log.h"
@@ -61,7 +62,7 @@ static int start_process(struct model *model, bool probe, const struct worker_ca
         .echo = options->echo,
         .echo_load_ms = options->echo_load_ms,
         .echo_token_ms = options->echo_token_ms,
-        .threads = (int)options->threads,
+        .threads = daemon->threads,
         .context = model->config.context ? model->config.context : (int32_t)options->context,
         .kernels = options->kernels,
     };
@@ -186,7 +187,7 @@ static void worker_message(void *owner, const struct protocol_message *message)
             jobs_done(daemon, job, &message->done);
             dispatch_request_ended(daemon, model->id, message->header.request);
         }
-        residents_share_threads(daemon);
+        cores_share(daemon);
         break;
     case PROTOCOL_NEED:
         post(model, POOL_GROW, message->bytes, 0);
@@ -225,7 +226,7 @@ static void worker_exited(void *owner, int code, const char *text)
     if (!was_ready)
         recorder_dropped(model);
     post(model, POOL_EXITED, 0, model->failure_code);
-    residents_share_threads(model->daemon);
+    cores_share(model->daemon);
 }
 
 void residents_start(struct model *model, uint64_t generation)
@@ -233,7 +234,7 @@ void residents_start(struct model *model, uint64_t generation)
     static const struct worker_callbacks callbacks = {worker_message, worker_exited};
     model->generation = generation;
     model->worker_ready = model->worker_stopping = false;
-    model->threads = 0;
+    model->threads = model->daemon->threads;
     set_failure(model, 0, "");
     recorder_started(model);
     int status = start_process(model, false, &callbacks, &model->worker);
@@ -303,9 +304,9 @@ void residents_run(struct model *model, struct job *job)
         dispatch_request_ended(model->daemon, model->id, request);
         return;
     }
-    worker_flush(model->worker);
     jobs_started(model->daemon, job);
-    residents_share_threads(model->daemon);
+    cores_share(model->daemon); /* before the request goes out: its first step knows its share */
+    worker_flush(model->worker);
 }
 
 void residents_cancel(struct model *model, const struct job *job)
@@ -332,33 +333,4 @@ void residents_refuse(struct model *model, uint64_t generation, const char *why)
         return;
     if (protocol_put_refuse(worker_output(model->worker), text_of(why)) == 0)
         worker_flush(model->worker);
-}
-
-static bool is_computing(const struct model *model)
-{
-    if (!model->worker_ready || !model->jobs_active)
-        return false;
-    for (const struct job *job = model->newest; job; job = job->older)
-        if (job->state == JOB_RUNNING)
-            return true;
-    return false;
-}
-
-void residents_share_threads(struct daemon *daemon)
-{
-    int busy = 0;
-    for (size_t i = 0; i < catalog_count(daemon->catalog); i++)
-        busy += is_computing(catalog_at(daemon->catalog, i)->owner);
-    int share = busy > 1 ? daemon->threads / busy : daemon->threads;
-    if (share < 1)
-        share = 1;
-    for (size_t i = 0; i < catalog_count(daemon->catalog); i++) {
-        struct model *model = catalog_at(daemon->catalog, i)->owner;
-        if (!is_computing(model) || model->threads == share)
-            continue;
-        if (protocol_put_threads(worker_output(model->worker), share) == 0) {
-            model->threads = share;
-            worker_flush(model->worker);
-        }
-    }
 }

@@ -30,8 +30,4 @@ void residents_cancel(struct model *model, const struct job *job);
 void residents_grant(struct model *model, uint64_t generation, uint64_t bytes);
 void residents_refuse(struct model *model, uint64_t generation, const char *why);
 
-/* Tell every worker how many threads it may compute with, now that another set of models is busy.
- */
-void residents_share_threads(struct daemon *daemon);
-
 #endif

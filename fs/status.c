@@ -111,6 +111,8 @@ static json_t *model_object(const struct model *model)
     json_object_set_new(object, "running", json_integer(running));
     json_object_set_new(object, "pid",
                         model->worker ? json_integer(worker_pid(model->worker)) : json_null());
+    json_object_set_new(object, "threads",
+                        model->worker ? json_integer(model->threads) : json_null());
     return object;
 }
 

@@ -1,9 +1,9 @@
 /* threads.c - see threads.h.
  *
  * One word starts a run: a generation number and the count of threads that take part, so that a
- * thread which is not in a run never looks at that run's function.  Every wait spins first, because
- * a forward pass has a barrier every few microseconds, and then sleeps on a futex, because the same
- * cores serve the file system.
+ * thread which is not in a run never looks at that run's function; nor is it woken for it, since
+ * its core is another model's then.  Every wait spins first, because a forward pass has a barrier
+ * every few microseconds, and then sleeps on a futex, because the same cores serve the file system.
  */
 #include "base/threads.h"
 
@@ -32,8 +32,9 @@ enum {
     CPUS_MAX = 4096,
     STACK_BYTES = 1 << 20, /* the kernels keep panels of up to 64 KiB on the stack */
     SPINS_PER_CLOCK = 64,
-    TEAM_BITS = 8, /* low bits of the start word: how many threads take part */
-    STOP = 255,    /* a team count that means "return" */
+    TEAM_BITS = 8,                /* low bits of the start word: how many threads take part */
+    GENERATIONS_ASLEEP = 1 << 20, /* of 1 << 24 */
+    STOP = 255,                   /* a team count that means "return" */
 };
 
 /* A word that threads wait on, in a cache line of its own. */
@@ -41,6 +42,8 @@ struct signal {
     _Alignas(64) atomic_uint word;
     atomic_int sleepers;
 };
+
+static const unsigned ALL = FUTEX_BITSET_MATCH_ANY;
 
 struct worker {
     struct threads *threads;
@@ -53,7 +56,9 @@ struct threads {
     struct signal done;              /* counts runs that have ended */
     struct signal epoch;             /* counts barriers that have opened */
     _Alignas(64) atomic_int arrived; /* at the barrier */
+    _Alignas(64) atomic_int taken;   /* units that threads_take() gave since the last barrier */
     _Alignas(64) atomic_int running; /* workers that have not yet returned from the run */
+    _Atomic int64_t waited_us;       /* see threads_waited_us() */
     threads_function *function;      /* written by the caller between runs only */
     void *argument;
     int count;
@@ -69,18 +74,21 @@ static void relax(void)
 #endif
 }
 
-static long futex(atomic_uint *word, int operation, unsigned value)
+static long futex(atomic_uint *word, int operation, unsigned value, unsigned who)
 {
-    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+    return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, who);
 }
 
 /* Wait until the word differs from `old`; returns what it became.  A sleeper counts itself before
  * the kernel compares the word, and raise() changes the word before it looks for sleepers, so one
- * of the two always sees the other. */
-static unsigned await(struct signal *signal, unsigned old)
+ * of the two always sees the other.  A sleeper is woken by those whose `who` has a bit in common
+ * with its own.  A wait that became a sleep is added to *waited_us, which only then costs
+ * anything. */
+static unsigned await(struct signal *signal, unsigned old, unsigned who, _Atomic int64_t *waited_us)
 {
     unsigned now;
     int64_t end_us = 0;
+    bool slept = false;
     for (unsigned spins = 1;
          (now = atomic_load_explicit(&signal->word, memory_order_acquire)) == old; spins++) {
         relax();
@@ -92,17 +100,21 @@ static unsigned await(struct signal *signal, unsigned old)
         if (now_us < end_us)
             continue;
         atomic_fetch_add(&signal->sleepers, 1);
-        futex(&signal->word, FUTEX_WAIT, old);
+        futex(&signal->word, FUTEX_WAIT_BITSET, old, who);
         atomic_fetch_sub(&signal->sleepers, 1);
+        slept = true;
     }
+    if (slept && waited_us)
+        atomic_fetch_add_explicit(waited_us, clock_now_us() - end_us + THREADS_SPIN_US,
+                                  memory_order_relaxed);
     return now;
 }
 
-static void raise_to(struct signal *signal, unsigned value)
+static void raise_to(struct signal *signal, unsigned value, unsigned who)
 {
     atomic_store(&signal->word, value);
     if (atomic_load(&signal->sleepers) > 0)
-        futex(&signal->word, FUTEX_WAKE, INT_MAX);
+        futex(&signal->word, FUTEX_WAKE_BITSET, INT_MAX, who);
 }
 
 /* Flush denormals to zero, as input and as output; returns the state before.  A value below 1e-38
@@ -134,6 +146,13 @@ static void denormals_restore(unsigned long before)
 #endif
 }
 
+/* For threads first..last of the team; those from 31 on share a bit. */
+static unsigned team_bits(int first, int last)
+{
+    const unsigned from = ALL << (first < 31 ? first : 31);
+    return last < 31 ? from & ~(ALL << (last + 1)) : from;
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
@@ -141,7 +160,7 @@ static void *work(void *argument)
     unsigned seen = 0;
     denormals_flush();
     for (;;) {
-        seen = await(&threads->start, seen);
+        seen = await(&threads->start, seen, team_bits(worker->index, worker->index), NULL);
         int count = (int)(seen & ((1u << TEAM_BITS) - 1));
         if (count == STOP)
             return NULL;
@@ -150,14 +169,18 @@ static void *work(void *argument)
         struct team team = {threads, worker->index, count};
         threads->function(&team, threads->argument);
         if (atomic_fetch_sub(&threads->running, 1) == 1)
-            raise_to(&threads->done, atomic_load(&threads->done.word) + 1);
+            raise_to(&threads->done, atomic_load(&threads->done.word) + 1, ALL);
     }
 }
 
+/* Now and then everybody is woken, long before the generations begin again: so none has slept
+ * through all of them, and takes one for the one that it saw last. */
 static void start(struct threads *threads, int count)
 {
-    unsigned generation = atomic_load(&threads->start.word) >> TEAM_BITS;
-    raise_to(&threads->start, (generation + 1) << TEAM_BITS | (unsigned)count);
+    unsigned generation = (atomic_load(&threads->start.word) >> TEAM_BITS) + 1;
+    bool everybody = count == STOP || generation % GENERATIONS_ASLEEP == 0;
+    raise_to(&threads->start, generation << TEAM_BITS | (unsigned)count,
+             everybody ? ALL : team_bits(1, count - 1));
 }
 
 static int worker_open(struct worker *worker, struct threads *threads, int index)
@@ -213,6 +236,11 @@ int threads_count(const struct threads *threads)
     return threads->count;
 }
 
+int64_t threads_waited_us(const struct threads *threads)
+{
+    return atomic_load_explicit(&threads->waited_us, memory_order_relaxed);
+}
+
 void threads_run(struct threads *threads, int count, threads_function *function, void *argument)
 {
     if (count > threads->count)
@@ -223,12 +251,13 @@ void threads_run(struct threads *threads, int count, threads_function *function,
     if (team.count > 1) {
         threads->function = function;
         threads->argument = argument;
+        atomic_store(&threads->taken, 0);
         atomic_store(&threads->running, team.count - 1);
         start(threads, team.count);
     }
     function(&team, argument);
     if (team.count > 1)
-        await(&threads->done, done);
+        await(&threads->done, done, ALL, &threads->waited_us);
     denormals_restore(before);
 }
 
@@ -239,11 +268,12 @@ void threads_barrier(const struct team *team)
         return;
     unsigned epoch = atomic_load_explicit(&threads->epoch.word, memory_order_relaxed);
     if (atomic_fetch_add(&threads->arrived, 1) + 1 < team->count) {
-        await(&threads->epoch, epoch);
+        await(&threads->epoch, epoch, ALL, &threads->waited_us);
         return;
     }
     atomic_store(&threads->arrived, 0);
-    raise_to(&threads->epoch, epoch + 1);
+    atomic_store_explicit(&threads->taken, 0, memory_order_relaxed);
+    raise_to(&threads->epoch, epoch + 1, ALL);
 }
 
 void threads_share(const struct team *team, int items, int grain, int *begin, int *end)
@@ -253,6 +283,33 @@ void threads_share(const struct team *team, int items, int grain, int *begin, in
     int64_t to = units * (team->index + 1) / team->count * grain;
     *begin = (int)(from < items ? from : items);
     *end = (int)(to < items ? to : items);
+}
+
+bool threads_take(const struct team *team, int turn, int items, int grain, int *begin, int *end)
+{
+    const int units = (int)(((int64_t)items + grain - 1) / grain), count = team->count;
+    const int dealt = count == 1 ? units : units / 2;
+    if (turn == 0) {
+        *begin = (int)((int64_t)dealt * team->index / count);
+        *end = (int)((int64_t)dealt * (team->index + 1) / count);
+    } else if (dealt == units) {
+        return false;
+    } else {
+        atomic_int *taken = &team->threads->taken;
+        int before = atomic_load_explicit(taken, memory_order_relaxed), part;
+        do {
+            if (before >= units - dealt)
+                return false;
+            part = (units - dealt - before) / (2 * count);
+            part = part < 1 ? 1 : part;
+        } while (!atomic_compare_exchange_weak_explicit(
+            taken, &before, before + part, memory_order_relaxed, memory_order_relaxed));
+        *begin = dealt + before;
+        *end = *begin + part;
+    }
+    *begin *= grain;
+    *end = (int64_t)*end * grain < items ? *end * grain : items;
+    return true;
 }
 
 /* The first `size - 1` bytes of a file as a string; false when it can't be read or is empty. */

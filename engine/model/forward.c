@@ -1,6 +1,7 @@
 /* forward.c - see forward.h; forward_internal.h lists the parts. */
 #include "model/forward.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "math/attention.h"
 #include "math/vector.h"
@@ -116,6 +117,15 @@ static void step(const struct team *team, void *argument)
     head(&worker);
 }
 
+static void run_paced(struct forward *forward, int most)
+{
+    const int64_t begin_us = clock_now_us(), before_us = threads_waited_us(forward->threads);
+    threads_run(forward->threads, pace_count(&forward->pace, most, begin_us), step, forward);
+    const int64_t end_us = clock_now_us();
+    pace_note(&forward->pace, end_us, end_us - begin_us,
+              threads_waited_us(forward->threads) - before_us);
+}
+
 static void begin(const struct vectors *vectors, int32_t count)
 {
     if (vectors->activations)
@@ -139,7 +149,7 @@ void forward_run(struct forward *forward, int threads, const struct forward_toke
     begin(&forward->hidden, routes);
     begin(&forward->chosen, routes);
     begin(&forward->final, forward->logit_count);
-    threads_run(forward->threads, threads, step, forward);
+    run_paced(forward, threads);
 }
 
 float *forward_logits(struct forward *forward, int32_t index)

@@ -43,7 +43,8 @@ int forward_open(const struct model *model, const struct kernels *kernels, struc
                  struct error *error);
 void forward_close(struct forward *forward);
 
-/* Compute `count` tokens (1..tokens_max) on `threads` threads; stores their keys and values. */
+/* Compute `count` tokens (1..tokens_max) on up to `threads` threads, fewer while other programs
+ * keep their cores busy (pace.h); stores their keys and values. */
 void forward_run(struct forward *forward, int threads, const struct forward_token *tokens,
                  int32_t count);
 

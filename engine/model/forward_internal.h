@@ -10,6 +10,7 @@
 #ifndef MODEL_FORWARD_INTERNAL_H
 #define MODEL_FORWARD_INTERNAL_H
 
+#include "base/pace.h"
 #include "model/forward.h"
 #include "model/rope.h"
 
@@ -38,6 +39,7 @@ struct forward {
     const struct model *model;
     const struct kernels *kernels;
     struct threads *threads;
+    struct pace pace;
     const struct forward_token *tokens; /* of this step */
     int32_t count;
     int32_t *logit_rows; /* [logits_max]: tokens that want logits */
@@ -129,6 +131,11 @@ const struct activations *product_prepare(const struct worker *worker, struct ve
 void product_multiply(const struct forward *forward, const struct linear *linear,
                       const struct activations *vectors, int32_t count, float *y, int32_t begin,
                       int32_t end);
+
+/* The next part of `items` for this thread, or false: with many tokens as threads_take() deals
+ * them, else its share in turn 0. */
+bool product_take(const struct worker *worker, int turn, int32_t items, int grain, int32_t *begin,
+                  int32_t *end);
 
 /* This thread's part of x += weight . vectors + bias, where `after` has no weight; otherwise of
  * x += after(weight . vectors + bias).  A barrier must follow. */

@@ -43,20 +43,15 @@ static void store(const struct forward *forward, int32_t layer, int32_t begin, i
     }
 }
 
-/* Queries, keys and values.  A thread computes whole heads, so that it can turn and store them
- * without waiting; shares are dealt over the query heads followed by the kv heads, which count
- * twice.  Two heads make a unit where one has no whole grain. */
-static void project(const struct worker *worker, const struct layer *layer, int32_t index,
-                    const struct activations *input)
+/* Parts [begin, end) of queries, keys and values, see project(). */
+static void project_part(const struct worker *worker, const struct layer *layer, int32_t index,
+                         const struct activations *input, int32_t begin, int32_t end)
 {
     struct forward *forward = worker->forward;
     const struct model_config *config = &forward->model->config;
     const int32_t size = config->head_size, heads = config->heads, kv_heads = config->kv_heads;
     const int32_t unit = size % MATRIX_GRAIN ? 2 : 1;
-    const int32_t query_units = (heads + unit - 1) / unit, kv_units = (kv_heads + unit - 1) / unit;
-    int begin, end;
-    threads_share(worker->team, query_units + 2 * kv_units, 1, &begin, &end);
-
+    const int32_t query_units = (heads + unit - 1) / unit;
     int32_t first = smaller(begin * unit, heads), last = smaller(end * unit, heads);
     product_multiply(forward, &layer->query, input, forward->count, forward->query, first * size,
                      last * size);
@@ -74,6 +69,22 @@ static void project(const struct worker *worker, const struct layer *layer, int3
     shape_heads(forward, forward->key, (size_t)key_width(config), &layer->key_norm, index, first,
                 last);
     store(forward, index, first, last);
+}
+
+/* Queries, keys and values.  A thread computes whole heads, so that it can turn and store them
+ * without waiting; shares are dealt over the query heads followed by the kv heads, which count
+ * twice.  Two heads make a unit where one has no whole grain. */
+static void project(const struct worker *worker, const struct layer *layer, int32_t index,
+                    const struct activations *input)
+{
+    const struct model_config *config = &worker->forward->model->config;
+    const int32_t unit = config->head_size % MATRIX_GRAIN ? 2 : 1;
+    const int32_t query_units = (config->heads + unit - 1) / unit;
+    const int32_t kv_units = (config->kv_heads + unit - 1) / unit;
+    int32_t begin, end;
+    for (int turn = 0; product_take(worker, turn, query_units + 2 * kv_units, 1, &begin, &end);
+         turn++)
+        project_part(worker, layer, index, input, begin, end);
 }
 
 /* This layer's part of every page from position `first` up to a token's own. */
@@ -148,18 +159,16 @@ void layer_activate(const struct forward *forward, float *x, const float *up, in
         vector_gelu(kernels, x, width);
 }
 
-/* This thread's rows of activation(gate) * up, in blocks whose results are still in the cache.
+/* Rows [begin, end) of activation(gate) * up, in blocks whose results are still in the cache.
  * Without a gate `up` stands in its place. */
-static void gate(const struct worker *worker, const struct layer *layer,
-                 const struct activations *input)
+static void gate_part(const struct worker *worker, const struct layer *layer,
+                      const struct activations *input, int32_t begin, int32_t end)
 {
     enum { BLOCK_ROWS = 8 * MATRIX_GRAIN };
     struct forward *forward = worker->forward;
     const int32_t hidden = forward->model->config.hidden, count = forward->count;
     const bool gated = forward->model->config.family->gated;
     const struct linear *activated = gated ? &layer->gate : &layer->up;
-    int begin, end;
-    threads_share(worker->team, hidden, MATRIX_GRAIN, &begin, &end);
     for (int32_t row = begin; row < end; row += BLOCK_ROWS) {
         int32_t rows = smaller(BLOCK_ROWS, end - row);
         product_multiply(forward, activated, input, count, forward->gate, row, row + rows);
@@ -170,6 +179,15 @@ static void gate(const struct worker *worker, const struct layer *layer,
             layer_activate(forward, forward->gate + at, forward->up + at, rows);
         }
     }
+}
+
+static void gate(const struct worker *worker, const struct layer *layer,
+                 const struct activations *input)
+{
+    const int32_t hidden = worker->forward->model->config.hidden;
+    int32_t begin, end;
+    for (int turn = 0; product_take(worker, turn, hidden, MATRIX_GRAIN, &begin, &end); turn++)
+        gate_part(worker, layer, input, begin, end);
 }
 
 void layer_hidden(const struct worker *worker, const struct layer *layer)

@@ -4,6 +4,9 @@
 #include "math/quant.h"
 #include "math/vector.h"
 
+/* Tokens in a step from which on parts are taken: with fewer, the parts are too short for it. */
+enum { TAKEN_TOKENS_MIN = 16 };
+
 bool product_is_quantised(const struct matrix *matrix)
 {
     return quant_is_block_type(matrix->type);
@@ -60,6 +63,15 @@ void product_multiply(const struct forward *forward, const struct linear *linear
                    end - begin);
 }
 
+bool product_take(const struct worker *worker, int turn, int32_t items, int grain, int32_t *begin,
+                  int32_t *end)
+{
+    if (worker->forward->count >= TAKEN_TOKENS_MIN)
+        return threads_take(worker->team, turn, items, grain, begin, end);
+    threads_share(worker->team, items, grain, begin, end);
+    return turn == 0;
+}
+
 /* This thread's tokens of x += after(projected). */
 static void add_normed(const struct worker *worker, const struct norm *after)
 {
@@ -74,21 +86,29 @@ static void add_normed(const struct worker *worker, const struct norm *after)
     }
 }
 
-void product_into_stream(const struct worker *worker, const struct linear *linear,
-                         const struct activations *vectors, const struct norm *after)
+/* Rows [begin, end) of the product, and unless a norm follows, added to the stream. */
+static void rows_into_stream(const struct worker *worker, const struct linear *linear,
+                             const struct activations *vectors, bool adds, int32_t begin,
+                             int32_t end)
 {
     struct forward *forward = worker->forward;
     const size_t width = (size_t)linear->weight.rows;
-    int begin, end;
-    threads_share(worker->team, linear->weight.rows, MATRIX_GRAIN, &begin, &end);
     product_multiply(forward, linear, vectors, forward->count, forward->projected, begin, end);
+    for (int32_t n = 0; adds && begin < end && n < forward->count; n++) {
+        size_t at = (size_t)n * width + (size_t)begin;
+        vector_add(forward->kernels, forward->x + at, forward->projected + at, end - begin);
+    }
+}
+
+void product_into_stream(const struct worker *worker, const struct linear *linear,
+                         const struct activations *vectors, const struct norm *after)
+{
+    const int32_t rows = linear->weight.rows;
+    int32_t begin, end;
+    for (int turn = 0; product_take(worker, turn, rows, MATRIX_GRAIN, &begin, &end); turn++)
+        rows_into_stream(worker, linear, vectors, !after->weight, begin, end);
     if (after->weight) {
         threads_barrier(worker->team);
         add_normed(worker, after);
-        return;
-    }
-    for (int32_t n = 0; begin < end && n < forward->count; n++) {
-        size_t at = (size_t)n * width + (size_t)begin;
-        vector_add(forward->kernels, forward->x + at, forward->projected + at, end - begin);
     }
 }

@@ -1,6 +1,7 @@
 /* test_threads.c - runs, barriers and shares of a team. */
 #include "base/threads.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -116,6 +117,50 @@ static void sleepers_are_woken(void **state)
     threads_close(threads);
 }
 
+/* How often each thread of this process has gone to sleep, in the order of /proc. */
+static int sleeps(long counts[TEAM + 1])
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder)) && count <= TEAM;) {
+        char path[300], line[256];
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+        if (!file)
+            continue;
+        while (fgets(line, sizeof line, file))
+            if (sscanf(line, "voluntary_ctxt_switches: %ld", &counts[count]) == 1)
+                count++;
+        fclose(file);
+    }
+    closedir(folder);
+    return count;
+}
+
+static void who_takes_no_part_sleeps_on(void **state)
+{
+    (void)state;
+    long before[TEAM + 1], after[TEAM + 1];
+    struct threads *threads = opened(TEAM);
+    int woken = 0, value = 0;
+    for (int i = 0; i < TEAM; i++) { /* the last of them to sleep has slept by then */
+        threads_run(threads, TEAM, arrive_late, &value);
+        usleep(20 * THREADS_SPIN_US);
+    }
+    if (sleeps(before) != TEAM)
+        skip(); /* a sanitizer's thread runs beside */
+    for (int i = 0; i < 100; i++) {
+        threads_run(threads, 2, arrive_late, &value);
+        usleep(2 * THREADS_SPIN_US);
+    }
+    assert_int_equal(sleeps(after), TEAM);
+    for (int i = 0; i < TEAM; i++)
+        woken += after[i] - before[i] >= 50;
+    assert_int_equal(woken, 2);
+    threads_close(threads);
+}
+
 static void shares_cover_all_items_once_on_borders_of_the_grain(void **state)
 {
     (void)state;
@@ -133,6 +178,89 @@ static void shares_cover_all_items_once_on_borders_of_the_grain(void **state)
             }
             assert_int_equal(expected, items[i]);
         }
+}
+
+struct deal {
+    int items, grain;
+    atomic_int *owners; /* [items]: how often each was taken */
+    int wrong[TEAM];
+};
+
+static void take_all(const struct team *team, void *argument)
+{
+    struct deal *deal = argument;
+    int begin, end, *wrong = &deal->wrong[team->index];
+    for (int phase = 1; phase <= 20; phase++) {
+        for (int turn = 0; threads_take(team, turn, deal->items, deal->grain, &begin, &end);
+             turn++) {
+            *wrong += begin % deal->grain != 0 || end > deal->items;
+            for (int i = begin; i < end; i++)
+                atomic_fetch_add(&deal->owners[i], 1);
+        }
+        threads_barrier(team);
+        for (int i = 0; i < deal->items; i++)
+            *wrong += atomic_load(&deal->owners[i]) != phase;
+        threads_barrier(team);
+    }
+}
+
+static void parts_that_are_taken_cover_all_items_once(void **state)
+{
+    (void)state;
+    static const int items[] = {0, 1, 15, 16, 17, 33, 576, 1000};
+    struct threads *threads = opened(TEAM);
+    atomic_int owners[1000];
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+        for (int count = 1; count <= TEAM; count++) {
+            struct deal deal = {.items = items[i], .grain = 16, .owners = owners};
+            for (int at = 0; at < 1000; at++)
+                atomic_store(&owners[at], 0);
+            threads_run(threads, count, take_all, &deal);
+            for (int index = 0; index < TEAM; index++)
+                assert_int_equal(deal.wrong[index], 0);
+        }
+    threads_close(threads);
+}
+
+struct late {
+    atomic_int most; /* items that the thread which was there took */
+};
+
+static void take_while_one_is_late(const struct team *team, void *argument)
+{
+    struct late *late = argument;
+    int begin, end, taken = 0;
+    if (team->index == 0) /* its core is lost until the other has taken all that it can */
+        while (atomic_load(&late->most) == 0)
+            sched_yield();
+    for (int turn = 0; threads_take(team, turn, 640, 16, &begin, &end); turn++)
+        taken += end - begin;
+    if (team->index == 1)
+        atomic_store(&late->most, taken);
+}
+
+static void who_is_late_leaves_its_part_to_the_others(void **state)
+{
+    (void)state;
+    struct threads *threads = opened(2);
+    struct late late = {0};
+    threads_run(threads, 2, take_while_one_is_late, &late);
+    assert_int_equal(atomic_load(&late.most), 480); /* of 640: all but a half of the first half */
+    threads_close(threads);
+}
+
+static void waits_that_became_sleeps_are_counted(void **state)
+{
+    (void)state;
+    struct threads *threads = opened(2);
+    int value = 0;
+    threads_run(threads, 1, mark, &(struct marks){.count = 1});
+    assert_int_equal(threads_waited_us(threads), 0);
+    for (int i = 0; i < 1000 && threads_waited_us(threads) == 0;
+         i++)                                         /* on a busy machine both are */
+        threads_run(threads, 2, arrive_late, &value); /* late at times */
+    assert_true(threads_waited_us(threads) >= THREADS_SPIN_US);
+    threads_close(threads);
 }
 
 static void divide(const struct team *team, void *argument)
@@ -182,7 +310,11 @@ int main(void)
         cmocka_unit_test(a_run_calls_each_of_its_threads_once),
         cmocka_unit_test(what_is_written_before_a_barrier_is_seen_after_it),
         cmocka_unit_test(sleepers_are_woken),
+        cmocka_unit_test(who_takes_no_part_sleeps_on),
         cmocka_unit_test(shares_cover_all_items_once_on_borders_of_the_grain),
+        cmocka_unit_test(parts_that_are_taken_cover_all_items_once),
+        cmocka_unit_test(who_is_late_leaves_its_part_to_the_others),
+        cmocka_unit_test(waits_that_became_sleeps_are_counted),
         cmocka_unit_test(denormals_are_zero_inside_a_run_only),
         cmocka_unit_test(affinity_limits_the_available_threads),
     };
