@@ -30,8 +30,11 @@ struct bench {
     struct engine *engine;
 };
 
+/* Where the time from open to ready goes. */
+enum phase { CHECKED, POPULATED, CONFIGURED, READY, PHASES };
+
 struct figures {
-    double load_ms, tokenizer_ms, prefill, decode, read_gb_per_s, fraction;
+    double load_ms, phase_ms[PHASES], prefill, decode, read_gb_per_s, fraction;
     double batches[BATCHES_MAX];
 };
 
@@ -153,7 +156,7 @@ static int make_prompt(const struct bench *bench, int32_t tokens, struct buffer 
 
 static int measure_load(struct bench *bench, struct figures *figures)
 {
-    double times[RUNS_MAX], tokenizer_times[RUNS_MAX];
+    double times[RUNS_MAX], phases[PHASES][RUNS_MAX];
     for (int32_t i = 0; i < bench->runs; i++) {
         if (bench->engine)
             engine_close(bench->engine);
@@ -162,10 +165,14 @@ static int measure_load(struct bench *bench, struct figures *figures)
             return status;
         const struct engine_loading *loading = engine_loading(bench->engine);
         times[i] = clock_ms(loading->ready_us - loading->started_us);
-        tokenizer_times[i] = clock_ms(loading->ready_us - loading->configured_us);
+        phases[CHECKED][i] = clock_ms(loading->opened_us - loading->started_us);
+        phases[POPULATED][i] = clock_ms(loading->populated_us - loading->opened_us);
+        phases[CONFIGURED][i] = clock_ms(loading->configured_us - loading->populated_us);
+        phases[READY][i] = clock_ms(loading->ready_us - loading->configured_us);
     }
     figures->load_ms = median(times, bench->runs);
-    figures->tokenizer_ms = median(tokenizer_times, bench->runs);
+    for (int phase = 0; phase < PHASES; phase++)
+        figures->phase_ms[phase] = median(phases[phase], bench->runs);
     return 0;
 }
 
@@ -294,8 +301,10 @@ static void print_json(const struct bench *bench, const struct figures *figures)
         json_array_append_new(batches, json_pack("{s:i,s:f}", "sequences", bench->batches[i],
                                                  "tokens_per_s", figures->batches[i]));
     json_t *object =
-        json_pack("{s:f,s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load_ms,
-                  "tokenizer_ms", figures->tokenizer_ms, "prefill_tokens_per_s", figures->prefill,
+        json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load_ms,
+                  "header_ms", figures->phase_ms[CHECKED], "pages_ms", figures->phase_ms[POPULATED],
+                  "scratch_ms", figures->phase_ms[CONFIGURED], "tokenizer_ms",
+                  figures->phase_ms[READY], "prefill_tokens_per_s", figures->prefill,
                   "decode_tokens_per_s", figures->decode, "batch", batches, "read_gb_per_s",
                   figures->read_gb_per_s, "decode_bandwidth_fraction", figures->fraction, "kernels",
                   engine_kernels(bench->engine), "threads", bench->options.threads);
@@ -307,8 +316,11 @@ static void print_json(const struct bench *bench, const struct figures *figures)
 static void print_table(const struct bench *bench, const struct figures *figures)
 {
     printf("kernels   %s, %d threads\n", engine_kernels(bench->engine), bench->options.threads);
-    printf("load      %10.1f ms\n", figures->load_ms);
-    printf("tokenizer %10.1f ms of it\n", figures->tokenizer_ms);
+    printf("load      %10.2f ms\n", figures->load_ms);
+    printf("header    %10.2f ms of it\n", figures->phase_ms[CHECKED]);
+    printf("pages     %10.2f ms of it\n", figures->phase_ms[POPULATED]);
+    printf("scratch   %10.2f ms of it\n", figures->phase_ms[CONFIGURED]);
+    printf("tokenizer %10.2f ms of it\n", figures->phase_ms[READY]);
     printf("prefill   %10.1f tokens/s\n", figures->prefill);
     printf("decode    %10.1f tokens/s\n", figures->decode);
     for (int32_t i = 0; i < bench->batch_count; i++)

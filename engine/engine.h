@@ -37,7 +37,7 @@ struct engine_options {
     int32_t context;       /* tokens a sequence may hold; 0: what the model was trained for */
     int32_t prefill_chunk; /* 0: ENGINE_PREFILL_CHUNK */
     uint64_t kv_bytes;     /* granted for KV pages at the start */
-    bool populate;         /* bring the weights into the page tables at opening */
+    bool populate;         /* read the weights at opening, if not cached */
 };
 
 /* What loading a model will hold, from its header alone. */
@@ -57,7 +57,7 @@ int engine_inspect(const char *path, struct engine_plan *plan, char **json, stru
 /* When the phases of opening ended, CLOCK_MONOTONIC microseconds, and what they moved. */
 struct engine_loading {
     int64_t started_us, opened_us, populated_us, configured_us, ready_us;
-    uint64_t loaded_bytes; /* mapped and populated */
+    uint64_t loaded_bytes; /* mapped, and read where that was wanted */
     uint64_t cold_bytes;   /* of them not in the page cache before */
 };
 

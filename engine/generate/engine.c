@@ -1,8 +1,11 @@
 /* engine.c - opening and closing a model, phase by phase; see ../engine.h.
  *
  * Everything that can refuse a file comes first, so that no model is brought into memory that can't
- * run: header, configuration and tensors; then the weights' pages; then memory and threads; then
- * the tokenizer. */
+ * run: header, configuration and tensors; then the weights' pages; then memory; then the tokenizer.
+ *
+ * Pages that are in the page cache already are left where they are: whoever computes first maps them
+ * sixteen at a time and on all threads, in less than half of the time that it takes to map them
+ * beforehand. */
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
@@ -50,13 +53,19 @@ static int open_file(struct engine *engine, const char *path, struct error *erro
     return status;
 }
 
-static int populate(struct engine *engine, bool wanted, struct error *error)
+static int populate(struct engine *engine, const struct engine_options *options,
+                    struct error *error)
 {
     struct engine_loading *loading = &engine->loading;
-    int status = 0;
+    bool cached;
+    engine->threads_used = options->threads;
+    int status = threads_open(options->threads, &engine->threads, error);
+    if (status)
+        return status;
     loading->loaded_bytes = gguf_file_bytes(engine->gguf);
-    loading->cold_bytes = loading->loaded_bytes - gguf_resident_bytes(engine->gguf);
-    if (wanted)
+    loading->cold_bytes =
+        loading->loaded_bytes - gguf_resident_bytes(engine->gguf, engine->threads, &cached);
+    if (options->populate && !cached)
         status = gguf_populate(engine->gguf, error);
     loading->populated_us = clock_now_us();
     return status;
@@ -83,10 +92,7 @@ static int configure(struct engine *engine, const struct engine_options *options
 {
     engine->context = options->context;
     engine->prefill_chunk = options->prefill_chunk;
-    engine->threads_used = options->threads;
-    int status = threads_open(options->threads, &engine->threads, error);
-    if (!status)
-        status = embedding_is_for(&engine->model.config) ? embedding_open(engine, options, error)
+    int status = embedding_is_for(&engine->model.config) ? embedding_open(engine, options, error)
                                                          : open_generation(engine, options, error);
     engine->loading.configured_us = clock_now_us();
     return status;
@@ -119,7 +125,7 @@ static int open_all(struct engine *engine, const char *path, const struct engine
     if (!status)
         status = engine_settle_options(options, &engine->model.config, &settled, error);
     if (!status)
-        status = populate(engine, settled.populate, error);
+        status = populate(engine, &settled, error);
     if (!status)
         status = configure(engine, &settled, error);
     if (!status)

@@ -150,6 +150,18 @@ uint64_t gguf_file_bytes(const struct gguf *gguf)
     return total;
 }
 
+bool gguf_identity(const struct gguf *gguf, const struct gguf_value *value, struct identity *out,
+                   uint64_t *offset)
+{
+    const struct mapping *file = gguf->parts;
+    uintptr_t start = gguf->part_count ? (uintptr_t)file->bytes : 0, at = (uintptr_t)value->data;
+    if (!start || file->borrowed || at < start || at - start >= file->length)
+        return false;
+    *out = file->identity;
+    *offset = at - start;
+    return true;
+}
+
 uint64_t gguf_own_bytes(const struct gguf *gguf)
 {
     return gguf->own_bytes;
@@ -162,22 +174,6 @@ uint64_t gguf_tensor_bytes(const struct gguf *gguf)
     for (size_t i = 0; i < gguf->tensor_count; i++)
         total += gguf->tensors[i].bytes;
     return total;
-}
-
-uint64_t gguf_resident_bytes(const struct gguf *gguf)
-{
-    uint64_t total = 0;
-    for (size_t i = 0; i < gguf->part_count; i++)
-        total += mapping_resident_bytes(&gguf->parts[i]);
-    return total;
-}
-
-int gguf_populate(const struct gguf *gguf, struct error *error)
-{
-    int status = 0;
-    for (size_t i = 0; i < gguf->part_count && !status; i++)
-        status = mapping_populate(&gguf->parts[i], error);
-    return status;
 }
 
 size_t gguf_key_count(const struct gguf *gguf)

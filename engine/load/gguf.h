@@ -61,6 +61,8 @@ struct gguf_value {
 };
 
 struct gguf;
+struct identity;
+struct threads;
 
 /* Map and check the model at `path`; for a directory what folder.h says, for a split file
  * ("...-00001-of-0000N.gguf", any part may be named) all parts, which must be there, agree in count
@@ -77,13 +79,18 @@ uint32_t gguf_version(const struct gguf *gguf);
 uint64_t gguf_file_bytes(const struct gguf *gguf);
 uint64_t gguf_tensor_bytes(const struct gguf *gguf);
 
+/* Which file a value lies in, and where.  False: in none. */
+bool gguf_identity(const struct gguf *gguf, const struct gguf_value *value, struct identity *out,
+                   uint64_t *offset);
+
 /* Bytes of memory that the view holds beside the files: of a folder's keys, and of its vectors that
  * are not float32 there. */
 uint64_t gguf_own_bytes(const struct gguf *gguf);
 
-/* Bytes of the file pages that are in the page cache now (mincore).  Returns the count; pages of
- * files whose residency the kernel hides from this user count as resident. */
-uint64_t gguf_resident_bytes(const struct gguf *gguf);
+/* Bytes of the file pages that are in the page cache now, asked of the kernel by all `threads`.
+ * Returns the count; pages of files whose residency the kernel hides from this user count as
+ * resident.  *proven: it has vouched for every page. */
+uint64_t gguf_resident_bytes(const struct gguf *gguf, struct threads *threads, bool *proven);
 
 /* Bring every page of the files into the page tables, in file order, in windows of 16 MiB.  Falls
  * back to reading a byte of each page where the kernel has no MADV_POPULATE_READ.  Returns 0 or

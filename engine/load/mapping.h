@@ -1,26 +1,32 @@
 /* mapping.h - a whole file as read-only memory: the page cache itself, not a copy of it.
  *
- * Owns:     the pages that it mapped; of borrowed memory nothing.
- * Promise:  only regular files; opening never blocks (a pipe named like a model is refused) and no
- *           descriptor stays open.  The mapping is shared, so many processes pay for one copy.
+ * Owns:     the pages that it mapped and, to ask about them, the descriptor; of borrowed memory
+ *           nothing.
+ * Promise:  only regular files; opening never blocks (a pipe named like a model is refused).  The
+ *           mapping is shared, so many processes pay for one copy.
  * Not here: a file that shrinks under its mapping raises SIGBUS on the next touch; the process that
  *           maps models decides what that means.
  * Threads:  read-only after opening, any thread.
+ * Limits:   of many mappings the later ones keep no descriptor (MAPPING_DESCRIPTOR_MAX): asking
+ *           about their pages takes longer, and never proves anything.
  */
 #ifndef LOAD_MAPPING_H
 #define LOAD_MAPPING_H
 
 #include "base/error.h"
+#include "load/identity.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAPPING_WINDOW_BYTES = 16 << 20 };
+enum { MAPPING_WINDOW_BYTES = 16 << 20, MAPPING_DESCRIPTOR_MAX = 255 };
 
 struct mapping {
     const uint8_t *bytes; /* NULL when the file is empty */
     size_t length;
+    int descriptor;           /* -1: none */
+    struct identity identity; /* when it was opened */
     bool borrowed;
 };
 
@@ -37,9 +43,10 @@ struct mapping mapping_borrow(const void *bytes, size_t length);
 
 void mapping_close(struct mapping *mapping);
 
-/* Bytes on pages that are in the page cache now.  The kernel reports every page of a file that this
- * user could not write as cached. */
-uint64_t mapping_resident_bytes(const struct mapping *mapping);
+/* Bytes on pages of the window that begins at `offset`, a multiple of MAPPING_WINDOW_BYTES, that
+ * are in the page cache now.  Where the kernel would not say, of a file that this user could not
+ * write, it is all of them.  Clears *proven when it is not sure that all are there. */
+uint64_t mapping_resident_bytes(const struct mapping *mapping, size_t offset, bool *proven);
 
 /* Bring all pages into the page table, a window of 16 MiB after the other.  Returns 0, or
  *   -EIO  a page could not be read, or is not in the file any more. */

@@ -27,7 +27,7 @@ enum {
 
 struct bpe {
     const struct pretokenizer_rule *rule;
-    struct index *index;    /* that the tables lie in, or NULL */
+    struct index *index;    /* that the tables lie in, unless it is the vocabulary's, or NULL */
     struct wordtable words; /* empty unless pieces or characters are looked up */
     struct mergetable merges;
     int32_t byte_ids[256]; /* VOCABULARY_NONE for a byte without a token */
@@ -85,8 +85,11 @@ int bpe_open(const struct vocabulary *vocabulary, struct bpe **out, struct error
         return error_set(error, ENOMEM, "no memory for the merges");
     bpe->rule = vocabulary->rule;
     struct index_tables tables = {&bpe->words, &bpe->merges, bpe->byte_ids};
-    bpe->index = index_open(vocabulary, &tables);
-    if (!bpe->index) {
+    if (vocabulary->index)
+        index_use(vocabulary, &tables);
+    else
+        bpe->index = index_open(vocabulary, &tables);
+    if (!vocabulary->index && !bpe->index) {
         int status = build(bpe, vocabulary, error);
         if (status) {
             bpe_close(bpe);

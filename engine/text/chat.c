@@ -34,7 +34,7 @@ int chat_format_compile(struct text source, struct text bos, struct text eos,
 
 static struct text token_text(const struct vocabulary *vocabulary, int32_t id)
 {
-    return id == VOCABULARY_NONE ? (struct text){0} : vocabulary->tokens[id];
+    return id == VOCABULARY_NONE ? (struct text){0} : vocabulary_token(vocabulary, id);
 }
 
 int chat_format_open(const struct vocabulary *vocabulary, const struct tokenizer *tokenizer,

@@ -1,6 +1,7 @@
 /* index.c - see index.h.
  *
- *   header | slots of the merges | whole of the merges | slots of the words (where there are any)
+ *   header | slots of the merges | whole of the merges | where each string is | kinds
+ *          | slots of the words (where there are any)
  *
  * in the byte order of this machine.  The file is mapped, not read: a process that loads a model
  * again shares these pages with whoever has it loaded.  A file that is cut while it is mapped would
@@ -12,13 +13,14 @@
 #include "base/memory.h"
 #include "text/indexfolder.h"
 #include "text/pretokenizer.h"
+#include "text/seal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
-static const char magic[8] = "INFERFI1"; /* the number grows with every change of a table */
+static const char magic[8] = "INFERFI2"; /* the number grows with every change of a table */
 
 struct table_header {
     uint64_t seed;
@@ -33,9 +35,15 @@ struct header {
     uint64_t file_bytes;
     int32_t token_count, merge_count;
     struct table_header merges, words;
+    uint64_t token_bytes_max;
     int32_t byte_ids[256];
 };
 static_assert(sizeof(struct header) % 8 == 0, "slots follow, aligned");
+
+/* Where the parts begin, from the start of the file; each at a multiple of 8 bytes. */
+struct layout {
+    size_t merges, whole, offsets, kinds, words, end;
+};
 
 struct index {
     struct text file;
@@ -99,9 +107,21 @@ static int fingerprint(const struct vocabulary *vocabulary, uint64_t out[2])
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static size_t whole_bytes(int32_t merge_count)
+static size_t round_up(size_t bytes)
 {
-    return ((size_t)merge_count + 1) / 2 * 2 * sizeof(uint32_t);
+    return (bytes + 7) / 8 * 8;
+}
+
+static struct layout layout_of(const struct header *header)
+{
+    struct layout layout = {.merges = sizeof *header};
+    const size_t tokens = (size_t)header->token_count, merges = (size_t)header->merge_count;
+    layout.whole = layout.merges + slots_bytes(header->merges.bits);
+    layout.offsets = layout.whole + round_up(merges * sizeof(uint32_t));
+    layout.kinds = layout.offsets + round_up((tokens + 1) * sizeof(uint32_t));
+    layout.words = layout.kinds + round_up(tokens);
+    layout.end = layout.words + slots_bytes(header->words.bits);
+    return layout;
 }
 
 static bool is_sound(const struct table_header *table)
@@ -121,25 +141,25 @@ static bool needs_words(const struct vocabulary *vocabulary)
     return vocabulary->rule->ignores_merges || vocabulary->rule->characters;
 }
 
-/* Cheap checks first; the checksum touches every page. */
+/* All but the checksum, which touches every page. */
 static bool is_index_of(const struct header *header, size_t length,
                         const struct vocabulary *vocabulary, const uint64_t key[2])
 {
     if (length < sizeof *header || memcmp(header->magic, magic, sizeof magic) != 0 ||
         memcmp(header->fingerprint, key, sizeof header->fingerprint) != 0 ||
         header->file_bytes != length || header->token_count != vocabulary->token_count ||
-        header->merge_count != vocabulary->merge_count || !is_sound(&header->merges))
+        header->merge_count != vocabulary->merge_count || !is_sound(&header->merges) ||
+        header->token_bytes_max > VOCABULARY_TOKEN_BYTES_MAX)
         return false;
     if (needs_words(vocabulary) ? !is_sound(&header->words) : header->words.bits != 0)
         return false;
-    if (length != sizeof *header + slots_bytes(header->merges.bits) +
-                      whole_bytes(header->merge_count) + slots_bytes(header->words.bits))
+    if (length != layout_of(header).end)
         return false;
     for (int byte = 0; byte < 256; byte++)
         if (header->byte_ids[byte] < VOCABULARY_NONE ||
             header->byte_ids[byte] >= vocabulary->token_count)
             return false;
-    return header->checksum == checksum(header, length);
+    return true;
 }
 
 static struct slots view(const struct table_header *table, const uint64_t *items)
@@ -150,35 +170,116 @@ static struct slots view(const struct table_header *table, const uint64_t *items
 static void use(const struct header *header, const struct vocabulary *vocabulary,
                 const struct index_tables *tables)
 {
-    const uint64_t *merges = (const uint64_t *)(header + 1);
-    const uint32_t *whole = (const uint32_t *)(merges + ((size_t)1 << header->merges.bits));
-    const uint64_t *words =
-        (const uint64_t *)((const char *)whole + whole_bytes(header->merge_count));
-    *tables->merges = (struct mergetable){view(&header->merges, merges), whole, NULL,
-                                          header->token_count, header->merge_count};
+    const struct layout layout = layout_of(header);
+    const char *file = (const char *)header;
+    *tables->merges = (struct mergetable){
+        view(&header->merges, (const void *)(file + layout.merges)),
+        (const void *)(file + layout.whole), NULL, header->token_count, header->merge_count};
     *tables->words = (struct wordtable){.vocabulary = vocabulary};
     if (header->words.bits)
-        tables->words->slots = view(&header->words, words);
+        tables->words->slots = view(&header->words, (const void *)(file + layout.words));
     memcpy(tables->byte_ids, header->byte_ids, sizeof header->byte_ids);
 }
 
-struct index *index_open(const struct vocabulary *vocabulary, const struct index_tables *tables)
+/* The file of that key, if it is an index of this vocabulary; its checksum was not looked at. */
+static struct index *open_file(const struct vocabulary *vocabulary, const uint64_t key[2],
+                               struct identity *identity)
 {
-    uint64_t key[2];
     struct text file;
-    if (vocabulary->token_count < INDEX_TOKENS_MIN || !indexfolder_is_on() ||
-        fingerprint(vocabulary, key) || indexfolder_map(key, &file))
+    if (indexfolder_map(key, &file, identity))
         return NULL;
     struct index *index = memory_try(1, sizeof *index);
-    const struct header *header = (const void *)file.bytes;
-    if (!index || !is_index_of(header, file.length, vocabulary, key)) {
+    if (!index || !is_index_of((const void *)file.bytes, file.length, vocabulary, key)) {
         indexfolder_unmap(file);
         free(index);
         return NULL;
     }
-    use(header, vocabulary, tables);
     index->file = file;
     return index;
+}
+
+static const struct header *header_of(const struct index *index)
+{
+    return (const void *)index->file.bytes;
+}
+
+struct index *index_open(const struct vocabulary *vocabulary, const struct index_tables *tables)
+{
+    struct seal seal;
+    if (vocabulary->token_count < INDEX_TOKENS_MIN || !indexfolder_is_on() ||
+        fingerprint(vocabulary, seal.index_key))
+        return NULL;
+    struct index *index = open_file(vocabulary, seal.index_key, &seal.index);
+    if (!index)
+        return NULL;
+    const struct header *header = header_of(index);
+    if (header->checksum != checksum(header, index->file.length)) {
+        index_close(index);
+        return NULL;
+    }
+    if (vocabulary->is_sealable)
+        seal_write(vocabulary->seal, &seal);
+    use(header, vocabulary, tables);
+    return index;
+}
+
+/* Are these all kinds?  Nearly all are NORMAL: eight at a time. */
+static bool are_kinds(const uint8_t *kinds, size_t count)
+{
+    const uint64_t normal = 0x0101010101010101u * TOKEN_NORMAL;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t eight;
+        for (; count - i >= sizeof eight; i += sizeof eight) {
+            memcpy(&eight, kinds + i, sizeof eight);
+            if (eight != normal)
+                break;
+        }
+        if (i < count && (kinds[i] < TOKEN_NORMAL || kinds[i] > TOKEN_BYTE))
+            return false;
+    }
+    return true;
+}
+
+static uint8_t *copy_kinds(const char *kinds, size_t count)
+{
+    uint8_t *copy = memory_try(count, 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, kinds, count);
+    if (are_kinds(copy, count))
+        return copy;
+    free(copy);
+    return NULL;
+}
+
+bool index_open_sealed(struct vocabulary *vocabulary)
+{
+    struct seal seal;
+    struct identity identity;
+    if (vocabulary->token_count < INDEX_TOKENS_MIN || !indexfolder_is_on() ||
+        !seal_read(vocabulary->seal, &seal))
+        return false;
+    struct index *index = open_file(vocabulary, seal.index_key, &identity);
+    if (!index)
+        return false;
+    const struct header *header = header_of(index);
+    const struct layout layout = layout_of(header);
+    if (memcmp(&identity, &seal.index, sizeof identity) == 0)
+        vocabulary->kinds =
+            copy_kinds(index->file.bytes + layout.kinds, (size_t)header->token_count);
+    if (!vocabulary->kinds) {
+        index_close(index);
+        return false;
+    }
+    vocabulary->packed.offsets = (const void *)(index->file.bytes + layout.offsets);
+    vocabulary->token_bytes_max = header->token_bytes_max;
+    vocabulary->index = index;
+    return true;
+}
+
+void index_use(const struct vocabulary *vocabulary, const struct index_tables *tables)
+{
+    use(header_of(vocabulary->index), vocabulary, tables);
 }
 
 void index_close(struct index *index)
@@ -196,21 +297,37 @@ static struct table_header table_header(const struct slots *slots)
     return (struct table_header){slots->seed, slots->items ? slots->bits : 0, slots->probes_max};
 }
 
-static int append_all(struct buffer *file, const struct header *header,
-                      const struct index_tables *tables)
+/* Where each string would be if they lay as in a GGUF. */
+static void put_offsets(const struct vocabulary *vocabulary, struct header *header,
+                        uint32_t *offsets)
 {
-    const uint32_t padding = 0;
-    size_t merge_count = (size_t)header->merge_count;
-    int status = buffer_append(file, header, sizeof *header);
-    if (!status)
-        status = buffer_append(file, tables->merges->slots.items, slots_bytes(header->merges.bits));
-    if (!status)
-        status = buffer_append(file, tables->merges->whole, merge_count * sizeof(uint32_t));
-    if (!status && merge_count % 2)
-        status = buffer_append(file, &padding, sizeof padding);
-    if (!status && header->words.bits)
-        status = buffer_append(file, tables->words->slots.items, slots_bytes(header->words.bits));
-    return status;
+    size_t at = 0;
+    for (int32_t id = 0; id < vocabulary->token_count; id++) {
+        size_t length = vocabulary_token(vocabulary, id).length;
+        offsets[id] = (uint32_t)at;
+        at += sizeof(uint64_t) + length;
+        if (length > header->token_bytes_max)
+            header->token_bytes_max = length;
+    }
+    offsets[vocabulary->token_count] = (uint32_t)at;
+}
+
+/* `file` is zeroed. */
+static void fill(char *file, const struct header *header, const struct vocabulary *vocabulary,
+                 const struct index_tables *tables)
+{
+    const struct layout layout = layout_of(header);
+    const struct slots *words = &tables->words->slots;
+    struct header *written = (void *)file;
+    *written = *header;
+    memcpy(file + layout.merges, tables->merges->slots.items, slots_bytes(header->merges.bits));
+    memcpy(file + layout.whole, tables->merges->whole,
+           (size_t)header->merge_count * sizeof(uint32_t));
+    put_offsets(vocabulary, written, (void *)(file + layout.offsets));
+    memcpy(file + layout.kinds, vocabulary->kinds, (size_t)vocabulary->token_count);
+    if (header->words.bits)
+        memcpy(file + layout.words, words->items, slots_bytes(header->words.bits));
+    written->checksum = checksum(written, layout.end);
 }
 
 void index_save(const struct vocabulary *vocabulary, const struct index_tables *tables)
@@ -225,13 +342,11 @@ void index_save(const struct vocabulary *vocabulary, const struct index_tables *
         return;
     memcpy(header.magic, magic, sizeof magic);
     memcpy(header.byte_ids, tables->byte_ids, sizeof header.byte_ids);
-    header.file_bytes = sizeof header + slots_bytes(header.merges.bits) +
-                        whole_bytes(header.merge_count) + slots_bytes(header.words.bits);
-    struct buffer file = buffer_new(header.file_bytes);
-    if (!append_all(&file, &header, tables)) {
-        struct header *written = (void *)file.bytes;
-        written->checksum = checksum(written, file.length);
-        indexfolder_write(header.fingerprint, buffer_text(&file));
+    header.file_bytes = layout_of(&header).end;
+    char *file = memory_try(header.file_bytes, 1);
+    if (file) {
+        fill(file, &header, vocabulary, tables);
+        indexfolder_write(header.fingerprint, (struct text){file, header.file_bytes});
     }
-    buffer_free(&file);
+    free(file);
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 64 };
+enum { NAME_BYTES = 64, USED_AGAIN_S = 24 * 60 * 60 };
 
 static bool fits(int length)
 {
@@ -70,7 +70,16 @@ static void name_of(const uint64_t key[2], char out[NAME_BYTES])
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static int map_file(int file, struct text *out)
+/* Used now: not the oldest.  Once a day is enough to tell, and keeps what is known of the file. */
+static void note_use(int file, struct stat *facts)
+{
+    if (facts->st_mtim.tv_sec <= time(NULL) && facts->st_mtim.tv_sec > time(NULL) - USED_AGAIN_S)
+        return;
+    if (futimens(file, NULL) == 0)
+        fstat(file, facts);
+}
+
+static int map_file(int file, struct text *out, struct identity *identity)
 {
     struct stat facts;
     if (fstat(file, &facts))
@@ -79,15 +88,17 @@ static int map_file(int file, struct text *out)
         facts.st_size <= 0 || facts.st_size > INDEX_BYTES_MAX)
         return -EPERM;
     size_t length = (size_t)facts.st_size;
-    void *bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    void *bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE, file, 0);
     if (bytes == MAP_FAILED)
         return -errno;
-    futimens(file, NULL); /* used now: not the oldest */
+    note_use(file, &facts);
     *out = (struct text){bytes, length};
+    if (identity)
+        *identity = identity_of(&facts);
     return 0;
 }
 
-int indexfolder_map(const uint64_t key[2], struct text *out)
+int indexfolder_map(const uint64_t key[2], struct text *out, struct identity *identity)
 {
     char name[NAME_BYTES];
     name_of(key, name);
@@ -98,7 +109,7 @@ int indexfolder_map(const uint64_t key[2], struct text *out)
     close(folder);
     if (file < 0)
         return -ENOENT;
-    int status = map_file(file, out);
+    int status = map_file(file, out, identity);
     close(file);
     return status;
 }

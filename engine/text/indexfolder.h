@@ -8,14 +8,16 @@
 #define TEXT_INDEXFOLDER_H
 
 #include "base/text.h"
+#include "load/identity.h"
 
 #include <stdint.h>
 
 /* Does the environment name a folder? */
 bool indexfolder_is_on(void);
 
-/* Map the file of this key, read-only.  Returns 0 or -errno: none, or not to be trusted. */
-int indexfolder_map(const uint64_t key[2], struct text *out);
+/* Map the file of this key, read-only; *identity, unless that is NULL, is which file it is. Returns
+ * 0 or -errno: none, or not to be trusted. */
+int indexfolder_map(const uint64_t key[2], struct text *out, struct identity *identity);
 void indexfolder_unmap(struct text file);
 
 /* Write the file of this key, under another name first; then make room.  Failing is silent. */

@@ -64,7 +64,8 @@ static int32_t find_whole(struct batch *batch, const struct wordtable *words,
     const struct vocabulary *vocabulary = words->vocabulary;
     int32_t guess = batch->whole_last + 1;
     if (!words->has_duplicates && guess < vocabulary->token_count &&
-        vocabulary->kinds[guess] == TOKEN_NORMAL && is_joined(vocabulary->tokens[guess], parts))
+        vocabulary->kinds[guess] == TOKEN_NORMAL &&
+        is_joined(vocabulary_token(vocabulary, guess), parts))
         return guess;
     size_t length = parts[0].length + parts[1].length;
     if (length > sizeof batch->joined)

@@ -56,7 +56,7 @@ static uint8_t flags_of(const struct vocabulary *vocabulary, int32_t id)
 static bool is_special(const struct vocabulary *vocabulary, int32_t id)
 {
     uint8_t kind = vocabulary->kinds[id];
-    size_t length = vocabulary->tokens[id].length;
+    size_t length = vocabulary_token(vocabulary, id).length;
     return (kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN || kind == TOKEN_USER_DEFINED) &&
            length > 0 && length <= SPECIAL_BYTES_MAX;
 }
@@ -118,20 +118,34 @@ static int normalise(const struct vocabulary *vocabulary, struct list *list,
     return status;
 }
 
+/* The first id from `id` on that may be special: nearly all tokens are NORMAL, and are passed over
+ * eight at a time. */
+static int32_t skip_normal(const struct vocabulary *vocabulary, int32_t id)
+{
+    static const uint8_t normal[8] = {TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL,
+                                      TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL, TOKEN_NORMAL};
+    const int32_t step = sizeof normal;
+    while (vocabulary->token_count - id >= step &&
+           memcmp(vocabulary->kinds + id, normal, sizeof normal) == 0)
+        id += step;
+    return id;
+}
+
 static int fill(const struct vocabulary *vocabulary, enum special_set set, struct special *special)
 {
     struct list *list = &special->sets[set];
+    const int32_t end = vocabulary->token_count;
     size_t count = 0;
-    for (int32_t id = 0; id < vocabulary->token_count; id++)
+    for (int32_t id = skip_normal(vocabulary, 0); id < end; id = skip_normal(vocabulary, id + 1))
         count += belongs(vocabulary, set, id);
     list->entries = memory_try(count, sizeof *list->entries);
     if (!list->entries)
         return -ENOMEM;
     list->capacity = count;
-    for (int32_t id = 0; id < vocabulary->token_count; id++)
+    for (int32_t id = skip_normal(vocabulary, 0); id < end; id = skip_normal(vocabulary, id + 1))
         if (belongs(vocabulary, set, id))
             list->entries[list->count++] = (struct entry){
-                .string = vocabulary->tokens[id],
+                .string = vocabulary_token(vocabulary, id),
                 .id = id,
                 .control = vocabulary->kinds[id] != TOKEN_USER_DEFINED,
                 .is_normalised = set == SPECIAL_RAW && is_normalised(vocabulary, id),

@@ -50,7 +50,8 @@ static void fill_byte_ids(struct spm *spm)
         spm->byte_ids[byte] = id == VOCABULARY_NONE ? vocabulary->unknown : id;
     }
     for (int32_t id = 0; id < vocabulary->token_count; id++) {
-        int byte = vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(vocabulary->tokens[id]) : -1;
+        int byte =
+            vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(vocabulary_token(vocabulary, id)) : -1;
         if (byte >= 0)
             spm->byte_ids[byte] = id;
     }

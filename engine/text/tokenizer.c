@@ -59,7 +59,7 @@ static bool spells_out(const struct vocabulary *vocabulary)
 
 static size_t decode(const struct vocabulary *vocabulary, int32_t id, char *out, size_t capacity)
 {
-    struct text token = vocabulary->tokens[id];
+    struct text token = vocabulary_token(vocabulary, id);
     int byte = vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(token) : -1;
     if (byte >= 0 && spells_out(vocabulary)) {
         if (capacity)
@@ -78,6 +78,8 @@ static size_t decode(const struct vocabulary *vocabulary, int32_t id, char *out,
 static size_t longest_piece(const struct vocabulary *vocabulary)
 {
     size_t longest = 0;
+    if (!vocabulary->tokens)
+        return vocabulary->token_bytes_max;
     for (int32_t id = 0; id < vocabulary->token_count; id++) {
         if (vocabulary->tokens[id].length <= longest) /* decoding never makes it longer */
             continue;
@@ -292,7 +294,7 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, int32_t id)
         if (vocabulary->ends[i] == id)
             return true;
     return id == vocabulary->eos || id == vocabulary->eot || id == vocabulary->eom ||
-           (is_verbatim(vocabulary, id) && vocabulary_ends_turn(vocabulary->tokens[id]));
+           (is_verbatim(vocabulary, id) && vocabulary_ends_turn(vocabulary_token(vocabulary, id)));
 }
 
 int32_t tokenizer_bos(const struct tokenizer *tokenizer)

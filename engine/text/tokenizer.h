@@ -51,7 +51,7 @@ int tokenizer_encode(const struct tokenizer *tokenizer, struct text text, enum t
 long tokenizer_decode(const struct tokenizer *tokenizer, int32_t id, bool special, char *out,
                       size_t capacity);
 
-/* The longest decoded token, in bytes. */
+/* No decoded token has more bytes. */
 size_t tokenizer_piece_bytes_max(const struct tokenizer *tokenizer);
 
 /* Does this token end a generation (eos, eot, eom and the well-known end strings)? */

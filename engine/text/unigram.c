@@ -36,7 +36,7 @@ static int fill_trie(struct unigram *unigram)
     for (int32_t id = 0; id < vocabulary->token_count && !status; id++) {
         uint8_t kind = vocabulary->kinds[id];
         if (kind != TOKEN_CONTROL && kind != TOKEN_UNKNOWN && kind != TOKEN_BYTE)
-            status = trie_insert(unigram->trie, vocabulary->tokens[id], id);
+            status = trie_insert(unigram->trie, vocabulary_token(vocabulary, id), id);
     }
     return status;
 }
@@ -51,7 +51,8 @@ static void fill_scores_and_bytes(struct unigram *unigram)
     for (int32_t id = 0; id < vocabulary->token_count; id++) {
         if (vocabulary->kinds[id] == TOKEN_NORMAL && vocabulary->scores[id] < lowest)
             lowest = vocabulary->scores[id];
-        int byte = vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(vocabulary->tokens[id]) : -1;
+        int byte =
+            vocabulary->kinds[id] == TOKEN_BYTE ? words_byte(vocabulary_token(vocabulary, id)) : -1;
         if (byte >= 0) {
             bytes += unigram->byte_ids[byte] == VOCABULARY_NONE;
             unigram->byte_ids[byte] = id;

@@ -5,10 +5,13 @@
  * converters leave out keys that have their default value. */
 #include "text/vocabulary.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "load/gguf.h"
+#include "text/index.h"
 #include "text/normalizer.h"
 #include "text/pretokenizer.h"
+#include "text/seal.h"
 #include "text/words.h"
 
 #include <errno.h>
@@ -56,41 +59,77 @@ bool vocabulary_ends_turn(struct text token)
     return false;
 }
 
-static int read_strings(const struct gguf_value *value, struct text **out, int32_t *count,
-                        int32_t count_max, struct error *error)
+/* An array of strings; *out is NULL where the key is absent. */
+static int find_strings(const struct gguf *gguf, const char *key, int32_t count_max,
+                        const struct gguf_value **out, struct error *error)
 {
-    if (value->count > (uint64_t)count_max)
-        return error_set(error, ENOEXEC, "%.*s has %llu items, more than %d",
-                         TEXT_ARGUMENTS(value->key), (unsigned long long)value->count, count_max);
-    struct text *strings = memory_try_huge(value->count, sizeof *strings);
-    if (!strings)
-        return error_set(error, ENOMEM, "no memory for %.*s", TEXT_ARGUMENTS(value->key));
-    const uint8_t *at = value->data;
-    for (uint64_t i = 0; i < value->count; i++)
-        strings[i] = gguf_next_string(&at);
-    *out = strings;
-    *count = (int32_t)value->count;
+    *out = NULL;
+    int status = gguf_get_array(gguf, key, GGUF_STRING, out, error);
+    if (status)
+        return status == -ENOENT ? 0 : status;
+    if ((*out)->count > (uint64_t)count_max)
+        return error_set(error, ENOEXEC, "%s has %llu items, more than %d", key,
+                         (unsigned long long)(*out)->count, count_max);
     return 0;
 }
 
-static int read_tokens(const struct gguf *gguf, struct vocabulary *out, struct error *error)
+/* Where the tokens and the merges are, and how many. */
+static int find_tokens(const struct gguf *gguf, struct vocabulary *out,
+                       const struct gguf_value **tokens, const struct gguf_value **merges,
+                       struct error *error)
 {
-    const struct gguf_value *value;
-    int status = gguf_get_array(gguf, TOKENS_KEY, GGUF_STRING, &value, error);
-    if (status == -ENOENT)
+    int status = find_strings(gguf, TOKENS_KEY, VOCABULARY_TOKENS_MAX, tokens, error);
+    if (!status)
+        status = find_strings(gguf, MERGES_KEY, VOCABULARY_MERGES_MAX, merges, error);
+    if (status)
+        return status;
+    if (!*tokens)
         return error_set(error, ENOEXEC, "key %s is missing", TOKENS_KEY);
-    if (status)
-        return status;
-    status = read_strings(value, &out->tokens, &out->token_count, VOCABULARY_TOKENS_MAX, error);
-    if (status)
-        return status;
-    if (out->token_count == 0)
+    if ((*tokens)->count == 0)
         return error_set(error, ENOEXEC, "%s is empty", TOKENS_KEY);
+    if (!*merges && out->model == VOCABULARY_BPE)
+        return error_set(error, ENOEXEC, "key %s is missing", MERGES_KEY);
+    out->token_count = (int32_t)(*tokens)->count;
+    out->merge_count = *merges ? (int32_t)(*merges)->count : 0;
+    out->packed = (struct packed_strings){(*tokens)->data, (*tokens)->bytes, NULL};
+    return 0;
+}
+
+static struct text *read_strings(const struct gguf_value *value)
+{
+    struct text *strings = memory_try_huge(value->count, sizeof *strings);
+    const uint8_t *at = value->data;
+    for (uint64_t i = 0; strings && i < value->count; i++)
+        strings[i] = gguf_next_string(&at);
+    return strings;
+}
+
+static int read_tokens(const struct gguf_value *tokens, const struct gguf_value *merges,
+                       struct vocabulary *out, struct error *error)
+{
+    out->tokens = read_strings(tokens);
+    out->merges = merges ? read_strings(merges) : NULL;
+    if (!out->tokens || (merges && !out->merges))
+        return error_set(error, ENOMEM, "no memory for %d tokens and %d merges", out->token_count,
+                         out->merge_count);
     for (int32_t id = 0; id < out->token_count; id++)
         if (out->tokens[id].length > VOCABULARY_TOKEN_BYTES_MAX)
             return error_set(error, ENOEXEC, "%s: token %d has %zu bytes, more than %d", TOKENS_KEY,
                              id, out->tokens[id].length, VOCABULARY_TOKEN_BYTES_MAX);
     return 0;
+}
+
+struct text vocabulary_packed_token(const struct vocabulary *vocabulary, int32_t id)
+{
+    const struct packed_strings *packed = &vocabulary->packed;
+    const uint64_t at = packed->offsets[id], next = packed->offsets[id + 1];
+    uint64_t length;
+    if (at > next || next > packed->bytes || next - at < sizeof length)
+        return (struct text){"", 0};
+    length = bytes_u64(packed->data + at);
+    if (length != next - at - sizeof length || length > vocabulary->token_bytes_max)
+        return (struct text){"", 0};
+    return (struct text){(const char *)packed->data + at + sizeof length, length};
 }
 
 /* Is this "<|...|>", or the same with the full-width bars of DeepSeek? */
@@ -142,19 +181,6 @@ static int read_kinds(const struct gguf *gguf, struct vocabulary *out, struct er
         out->kinds[id] = (uint8_t)vocabulary_settle_kind(out->tokens[id], kind, value != NULL);
     }
     return 0;
-}
-
-static int read_merges(const struct gguf *gguf, struct vocabulary *out, struct error *error)
-{
-    const struct gguf_value *value;
-    int status = gguf_get_array(gguf, MERGES_KEY, GGUF_STRING, &value, error);
-    if (status == -ENOENT)
-        return out->model == VOCABULARY_BPE
-                   ? error_set(error, ENOEXEC, "key %s is missing", MERGES_KEY)
-                   : 0;
-    if (status)
-        return status;
-    return read_strings(value, &out->merges, &out->merge_count, VOCABULARY_MERGES_MAX, error);
 }
 
 static bool needs_scores(const struct vocabulary *vocabulary)
@@ -367,6 +393,26 @@ static int read_steps(const struct gguf *gguf, struct vocabulary *out, struct er
                                               : read_t5_steps(gguf, out, error);
 }
 
+/* The strings, their kinds and scores; of BPE none of them where a sealed index has what is made of
+ * them, which must have been made from this file as it is now. */
+static int read_strings_and_kinds(const struct gguf *gguf, struct vocabulary *out,
+                                  struct error *error)
+{
+    const struct gguf_value *tokens, *merges;
+    int status = find_tokens(gguf, out, &tokens, &merges, error);
+    if (status)
+        return status;
+    if (out->model == VOCABULARY_BPE) {
+        out->is_sealable = seal_name(gguf, tokens, out, out->seal);
+        if (out->is_sealable && index_open_sealed(out))
+            return 0;
+    }
+    status = read_tokens(tokens, merges, out, error);
+    if (!status)
+        status = read_kinds(gguf, out, error);
+    return status ? status : read_scores(gguf, out, error);
+}
+
 int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct error *error)
 {
     *out = (struct vocabulary){.suffix = VOCABULARY_NONE};
@@ -376,13 +422,7 @@ int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct
     out->model = defaults->model;
     int status = read_settings(gguf, defaults, out, error);
     if (!status)
-        status = read_tokens(gguf, out, error);
-    if (!status)
-        status = read_kinds(gguf, out, error);
-    if (!status)
-        status = read_scores(gguf, out, error);
-    if (!status)
-        status = read_merges(gguf, out, error);
+        status = read_strings_and_kinds(gguf, out, error);
     if (!status)
         status = read_ids(gguf, defaults, out, error);
     if (!status)
@@ -403,6 +443,7 @@ void vocabulary_free(struct vocabulary *vocabulary)
     free(vocabulary->scores);
     free(vocabulary->steps);
     free(vocabulary->memory);
+    index_close(vocabulary->index);
     *vocabulary = (struct vocabulary){0};
 }
 

@@ -1,7 +1,7 @@
 /* vocabulary.h - what a tokenizer is built from, whatever kind of file it came from.
  *
- * Owns:     the arrays; the bytes that views point to belong to the model file's mapping, or to
- *           `memory`.
+ * Owns:     the arrays and the index; the bytes that views point to belong to the model file's
+ *           mapping, or to `memory`.
  * Promise:  counts agree, every special id is in range or VOCABULARY_NONE, every kind is one of
  *           enum token_kind, no token is longer than VOCABULARY_TOKEN_BYTES_MAX; the strings that
  *           open or end a turn, and all that look like <|marker|>, are never USER_DEFINED, so no
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct gguf;
+struct index;
 struct normalizer_step;
 struct pretokenizer_rule;
 
@@ -57,6 +58,13 @@ enum token_flag {
     TOKEN_NORMALIZED = 8,   /* is looked for in the normalised text */
 };
 
+/* Strings as they lie in a GGUF, each behind its length, and where: that is not trusted. */
+struct packed_strings {
+    const uint8_t *data;
+    uint64_t bytes;
+    const uint32_t *offsets; /* [token_count + 1]; NULL: unknown */
+};
+
 struct vocabulary {
     enum vocabulary_model model;
     struct text pre; /* the name of its pre-tokenizer, for people; may be empty */
@@ -67,12 +75,18 @@ struct vocabulary {
     size_t piece_step_count; /* more of them behind those: for what stands between special tokens */
     bool prefix_at_start;    /* the last of these is for the start of a text alone */
     struct text *tokens; /* [token_count]; WordPiece: words begin with U+2581, what continues one
-                          * has no mark; unigram and SPM: U+2581 stands for a space */
-    uint8_t *kinds;      /* [token_count], enum token_kind */
-    uint8_t *flags;      /* [token_count], enum token_flag; NULL: none */
-    float *scores;       /* [token_count], SPM and unigram; NULL otherwise */
+                          * has no mark; unigram and SPM: U+2581 stands for a space.  NULL: `index`
+                          * has been there, vocabulary_token() finds them in `packed` */
+    struct packed_strings packed; /* GGUF alone */
+    size_t token_bytes_max;       /* no token is longer; 0: nobody has looked */
+    struct index *index;          /* the tables, ready for use; NULL: they have to be looked for */
+    uint64_t seal[2];             /* the name of the index's seal (seal.h) */
+    bool is_sealable;
+    uint8_t *kinds; /* [token_count], enum token_kind */
+    uint8_t *flags; /* [token_count], enum token_flag; NULL: none */
+    float *scores;  /* [token_count], SPM and unigram; NULL otherwise */
     int32_t token_count;
-    struct text *merges; /* [merge_count], "left right"; BPE only */
+    struct text *merges; /* [merge_count], "left right"; BPE only; NULL: see `index` */
     int32_t merge_count;
     int32_t bos, eos, eot, eom, unknown, padding, separator; /* ids or VOCABULARY_NONE */
     int32_t ends[VOCABULARY_ENDS_MAX]; /* [end_count], more ids that end a generation */
@@ -94,7 +108,18 @@ struct vocabulary {
 int vocabulary_from_gguf(const struct gguf *gguf, struct vocabulary *out, struct error *error);
 void vocabulary_free(struct vocabulary *vocabulary);
 
-/* What it takes, and nothing of the mapping that its views may point to. */
+/* The same as tokens[id] where there is no such array.  An offset that does not lead to a string of
+ * the length that it promises gives the empty text: whatever the offsets are, only bytes of the
+ * array of strings are seen. */
+struct text vocabulary_packed_token(const struct vocabulary *vocabulary, int32_t id);
+
+/* The string of a token, 0 <= id < token_count. */
+static inline struct text vocabulary_token(const struct vocabulary *vocabulary, int32_t id)
+{
+    return vocabulary->tokens ? vocabulary->tokens[id] : vocabulary_packed_token(vocabulary, id);
+}
+
+/* What it takes at most, without an index; and nothing of the mapping that its views point to. */
 size_t vocabulary_bytes(const struct vocabulary *vocabulary);
 
 /* Is this one of the well-known strings that end a turn or a text ("<|im_end|>", "</s>", ...)? */

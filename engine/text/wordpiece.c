@@ -28,7 +28,7 @@ int wordpiece_open(const struct vocabulary *vocabulary, struct wordpiece **out, 
     for (int32_t id = 0; id < vocabulary->token_count && !status; id++) {
         uint8_t kind = vocabulary->kinds[id];
         if (kind != TOKEN_CONTROL && kind != TOKEN_UNKNOWN)
-            status = trie_insert(wordpiece->trie, vocabulary->tokens[id], id);
+            status = trie_insert(wordpiece->trie, vocabulary_token(vocabulary, id), id);
     }
     if (status) {
         wordpiece_close(wordpiece);

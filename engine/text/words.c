@@ -29,7 +29,8 @@ bool words_are_separate(const struct vocabulary *vocabulary)
         uint8_t kind = vocabulary->kinds[id];
         if (kind == TOKEN_CONTROL || kind == TOKEN_UNKNOWN || kind == TOKEN_BYTE)
             continue;
-        if (next_word(vocabulary->tokens[id], 0) < vocabulary->tokens[id].length)
+        if (next_word(vocabulary_token(vocabulary, id), 0) <
+            vocabulary_token(vocabulary, id).length)
             return false;
     }
     return true;

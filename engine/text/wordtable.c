@@ -25,12 +25,14 @@ static bool has_tag(uint64_t slot, uint64_t hash)
 static void put(struct wordtable *table, int32_t id, uint64_t hash)
 {
     struct slots *slots = &table->slots;
-    const struct text *tokens = table->vocabulary->tokens;
+    const struct vocabulary *vocabulary = table->vocabulary;
     size_t mask = slots_mask(slots), at = (size_t)hash & mask;
     uint32_t probes = 1;
     for (; slots->memory[at]; at = (at + 1) & mask, probes++) {
         uint64_t slot = slots->memory[at];
-        if (has_tag(slot, hash) && text_equals(tokens[(slot & id_mask) - 1], tokens[id])) {
+        if (has_tag(slot, hash) &&
+            text_equals(vocabulary_token(vocabulary, (int32_t)(slot & id_mask) - 1),
+                        vocabulary_token(vocabulary, id))) {
             table->has_duplicates = true;
             break;
         }
@@ -49,7 +51,7 @@ static void fill(struct wordtable *table)
         int32_t left = vocabulary->token_count - first;
         int32_t count = left < WORDTABLE_BATCH_MAX ? left : WORDTABLE_BATCH_MAX;
         for (int32_t i = 0; i < count; i++) {
-            hashes[i] = hash_of(table, vocabulary->tokens[first + i]);
+            hashes[i] = hash_of(table, vocabulary_token(vocabulary, first + i));
             __builtin_prefetch(&table->slots.memory[hashes[i] & slots_mask(&table->slots)], 1);
         }
         for (int32_t i = 0; i < count; i++) {
@@ -95,8 +97,9 @@ static int32_t next_candidate(const struct wordtable *table, uint64_t hash, uint
 static int32_t find(const struct wordtable *table, struct text word, uint64_t hash, uint32_t probe,
                     int32_t candidate)
 {
-    const struct text *tokens = table->vocabulary->tokens;
-    while (candidate != VOCABULARY_NONE && !text_equals(tokens[candidate], word))
+    const struct vocabulary *vocabulary = table->vocabulary;
+    while (candidate != VOCABULARY_NONE &&
+           !text_equals(vocabulary_token(vocabulary, candidate), word))
         candidate = next_candidate(table, hash, &probe);
     return candidate;
 }

@@ -27,8 +27,8 @@ void wordtable_close(struct wordtable *table);
 /* The id of a string, or VOCABULARY_NONE. */
 int32_t wordtable_find(const struct wordtable *table, struct text word);
 
-/* The ids of up to WORDTABLE_BATCH_MAX strings: their cache misses overlap, so that many take half
- * the time of one by one. */
+/* The ids of up to WORDTABLE_BATCH_MAX strings, in a vocabulary that has its array of tokens: their
+ * cache misses overlap, so that many take half the time of one by one. */
 void wordtable_find_batch(const struct wordtable *table, const struct text *words, size_t count,
                           int32_t *ids);
 

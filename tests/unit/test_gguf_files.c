@@ -1,5 +1,7 @@
 /* test_gguf_files.c - models on disk: mapping, populating, odd files, models in several parts. */
+#include "base/threads.h"
 #include "load/gguf.h"
+#include "load/identity.h"
 
 #include "tests/lib/gguf_writer.h"
 
@@ -72,6 +74,22 @@ static void save(struct gguf_writer *writer, const char *path)
 
 /* ---- files ---- */
 
+/* What two threads find. */
+static uint64_t look(const struct gguf *gguf, bool *proven)
+{
+    struct threads *threads;
+    assert_int_equal(threads_open(2, &threads, NULL), 0);
+    uint64_t bytes = gguf_resident_bytes(gguf, threads, proven);
+    threads_close(threads);
+    return bytes;
+}
+
+static uint64_t resident_bytes(const struct gguf *gguf)
+{
+    bool proven;
+    return look(gguf, &proven);
+}
+
 static void write_model(struct gguf_writer *writer, size_t weight_bytes)
 {
     uint8_t *bytes = calloc(1, weight_bytes);
@@ -82,7 +100,7 @@ static void write_model(struct gguf_writer *writer, size_t weight_bytes)
     free(bytes);
 }
 
-static void opens_a_file_and_keeps_no_descriptor(void **state)
+static void opens_a_file_and_leaves_no_descriptor(void **state)
 {
     struct gguf_writer writer = gguf_writer_new();
     write_model(&writer, 1 << 20);
@@ -92,14 +110,60 @@ static void opens_a_file_and_keeps_no_descriptor(void **state)
     close(before);
     struct gguf *gguf = NULL;
     assert_int_equal(gguf_open(path, &gguf, NULL), 0);
-    int after = open("/dev/null", O_RDONLY);
-    close(after);
-    assert_int_equal(before, after);
     struct stat status;
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(gguf_file_bytes(gguf), status.st_size);
     assert_int_equal(unlink(path), 0); /* the mapping keeps the model */
     assert_int_equal(gguf_tensor(gguf, "weights")->data[1000], 0);
+    gguf_close(gguf);
+    int after = open("/dev/null", O_RDONLY);
+    close(after);
+    assert_int_equal(before, after);
+}
+
+/* Beside many other descriptors a mapping keeps none, and counts pages all the same. */
+static void counts_pages_without_a_descriptor(void **state)
+{
+    struct gguf_writer writer = gguf_writer_new();
+    write_model(&writer, 1 << 20);
+    const char *path = path_in(state, "model.gguf");
+    save(&writer, path);
+    int null = open("/dev/null", O_RDONLY), high = fcntl(null, F_DUPFD, 400);
+    for (int descriptor = null + 1; descriptor < 300; descriptor++)
+        assert_int_equal(dup2(null, descriptor), descriptor);
+    struct gguf *gguf = NULL;
+    bool proven = true;
+    int status = gguf_open(path, &gguf, NULL);
+    uint64_t resident = look(gguf, &proven);
+    for (int descriptor = null; descriptor < 300; descriptor++)
+        close(descriptor);
+    close(high);
+    assert_int_equal(status, 0);
+    assert_int_equal(resident, gguf_file_bytes(gguf));
+    assert_false(proven);
+    gguf_close(gguf);
+}
+
+static void says_which_file_a_value_lies_in(void **state)
+{
+    struct gguf_writer writer = gguf_writer_new();
+    write_model(&writer, 4096);
+    const char *path = path_in(state, "model.gguf");
+    save(&writer, path);
+    struct gguf *gguf = NULL;
+    struct identity identity, now;
+    uint64_t offset;
+    struct stat status;
+    assert_int_equal(gguf_open(path, &gguf, NULL), 0);
+    const struct gguf_value *value = gguf_find(gguf, "general.architecture");
+    assert_true(gguf_identity(gguf, value, &identity, &offset));
+    assert_int_equal(offset, 24 + 8 + strlen("general.architecture") + 4);
+    assert_int_equal(stat(path, &status), 0);
+    now = identity_of(&status);
+    assert_memory_equal(&identity, &now, sizeof now);
+    assert_false(identity_is_settled(&identity)); /* it was written just now */
+    const struct gguf_value elsewhere = {.data = (const uint8_t *)&identity};
+    assert_false(gguf_identity(gguf, &elsewhere, &identity, &offset));
     gguf_close(gguf);
 }
 
@@ -117,7 +181,7 @@ static void populates_and_counts_all_pages(void **state)
         int status = gguf_populate(gguf, NULL);
         madvise_error = 0;
         assert_int_equal(status, 0);
-        assert_int_equal(gguf_resident_bytes(gguf), gguf_file_bytes(gguf));
+        assert_int_equal(resident_bytes(gguf), gguf_file_bytes(gguf));
         gguf_close(gguf);
     }
 }
@@ -132,8 +196,10 @@ static void counts_pages_of_a_hole_that_nobody_read_as_absent(void **state)
     assert_int_equal(truncate(path, WHOLE_BYTES), 0);
     struct gguf *gguf = NULL;
     assert_int_equal(gguf_open(path, &gguf, NULL), 0);
-    uint64_t resident = gguf_resident_bytes(gguf);
+    bool proven = true;
+    uint64_t resident = look(gguf, &proven);
     assert_true(resident > 0 && resident < WHOLE_BYTES / 2);
+    assert_false(proven);
     gguf_close(gguf);
 }
 
@@ -277,7 +343,7 @@ static void joins_the_parts_of_a_split_model_whichever_is_named(void **state)
         assert_int_equal(gguf_get_u32(gguf, "split.no", &number, NULL), 0);
         assert_int_equal(number, 0);
         assert_int_equal(gguf_populate(gguf, NULL), 0);
-        assert_int_equal(gguf_resident_bytes(gguf), gguf_file_bytes(gguf));
+        assert_int_equal(resident_bytes(gguf), gguf_file_bytes(gguf));
         gguf_close(gguf);
     }
 }
@@ -408,7 +474,9 @@ static void opens_the_shared_vocabularies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_FOLDER(opens_a_file_and_keeps_no_descriptor),
+        WITH_FOLDER(counts_pages_without_a_descriptor),
+        WITH_FOLDER(says_which_file_a_value_lies_in),
+        WITH_FOLDER(opens_a_file_and_leaves_no_descriptor),
         WITH_FOLDER(populates_and_counts_all_pages),
         WITH_FOLDER(counts_pages_of_a_hole_that_nobody_read_as_absent),
         WITH_FOLDER(reports_a_file_that_shrank_before_populating),
