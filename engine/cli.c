@@ -86,6 +86,13 @@ bool cli_number(const char *command, const char *name, const char *value, double
     return true;
 }
 
+static bool set_kv_format(const char *command, enum kv_format *out)
+{
+    *out = strcmp(optarg, "q8_0") == 0 ? KV_Q8_0 : KV_F16;
+    return *out == KV_Q8_0 || strcmp(optarg, "f16") == 0 ||
+           !cli_usage(command, "--kv: '%s' is neither f16 nor q8_0", optarg);
+}
+
 bool cli_engine_option(const char *command, int option, struct engine_options *options)
 {
     int64_t threads;
@@ -93,6 +100,8 @@ bool cli_engine_option(const char *command, int option, struct engine_options *o
         options->kernels = optarg;
         return true;
     }
+    if (option == CLI_KV)
+        return set_kv_format(command, &options->kv_format);
     if (option != CLI_THREADS || !cli_integer(command, "-t", optarg, 1, THREADS_MAX, &threads))
         return false;
     options->threads = (int)threads;

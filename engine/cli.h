@@ -17,7 +17,8 @@
 #include <getopt.h>
 
 enum { CLI_FAILED = 1, CLI_USAGE = 2 };
-enum { CLI_THREADS = 't', CLI_KERNELS = 'K' }; /* --threads, --kernels in the tables of options */
+/* --threads, --kernels, --kv in the tables of options */
+enum { CLI_THREADS = 't', CLI_KERNELS = 'K', CLI_KV = 'Q' };
 enum { CLI_INPUT_BYTES_MAX = 64 << 20 };
 
 /* Print one line and return the exit status. */
@@ -41,7 +42,8 @@ bool cli_integer(const char *command, const char *name, const char *value, int64
 bool cli_number(const char *command, const char *name, const char *value, double low, double high,
                 float *out);
 
-/* Take CLI_THREADS or CLI_KERNELS; false for any other option, and after the line about a value. */
+/* Take CLI_THREADS, CLI_KERNELS or CLI_KV; false for any other option, and after the line about a
+ * value. */
 bool cli_engine_option(const char *command, int option, struct engine_options *options);
 
 /* The value of --thinking: on or off.  False after the line about another. */

@@ -378,6 +378,7 @@ int cli_bench(int argc, char **argv)
     static const struct option long_options[] = {{"json", no_argument, NULL, NAME_JSON},
                                                  {"threads", required_argument, NULL, CLI_THREADS},
                                                  {"kernels", required_argument, NULL, CLI_KERNELS},
+                                                 {"kv", required_argument, NULL, CLI_KV},
                                                  {0}};
     struct bench bench = {.options = cli_engine_options(),
                           .prompt_tokens = 512,

@@ -27,6 +27,7 @@ static const struct option long_options[] = {
     {"format", required_argument, NULL, NAME_FORMAT},
     {"threads", required_argument, NULL, CLI_THREADS},
     {"kernels", required_argument, NULL, CLI_KERNELS},
+    {"kv", required_argument, NULL, CLI_KV},
     {0},
 };
 

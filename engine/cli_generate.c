@@ -78,6 +78,7 @@ static const struct option long_options[] = {
     {"chunk", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
     {"kernels", required_argument, NULL, CLI_KERNELS},
+    {"kv", required_argument, NULL, CLI_KV},
     {0},
 };
 

@@ -18,7 +18,7 @@ int cli_model_info(int argc, char **argv)
     struct engine_plan plan;
     struct error error = {0};
     char *json = NULL;
-    if (engine_inspect(model, &plan, &json, &error))
+    if (engine_inspect(model, KV_F16, &plan, &json, &error))
         return cli_fail(model, error.text);
     puts(json);
     free(json);
@@ -31,6 +31,7 @@ static bool parse_options(int argc, char **argv, struct engine_options *engine, 
     static const struct option options[] = {{"out", required_argument, NULL, 'o'},
                                             {"threads", required_argument, NULL, CLI_THREADS},
                                             {"kernels", required_argument, NULL, CLI_KERNELS},
+                                            {"kv", required_argument, NULL, CLI_KV},
                                             {0}};
     *engine = cli_engine_options();
     engine->populate = true;

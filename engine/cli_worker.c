@@ -20,6 +20,7 @@ static const struct option long_options[] = {
     {"context", required_argument, NULL, 'c'},
     {"kv-bytes", required_argument, NULL, 'k'},
     {"kernels", required_argument, NULL, CLI_KERNELS},
+    {"kv", required_argument, NULL, CLI_KV},
     {0},
 };
 

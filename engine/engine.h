@@ -16,6 +16,7 @@
 #include "base/sampling.h"
 #include "base/text.h"
 #include "generate/logprobs.h"
+#include "math/attention.h"
 #include "text/chat.h"
 
 #include <stdbool.h>
@@ -32,12 +33,13 @@ enum {
 };
 
 struct engine_options {
-    int threads;           /* 0: threads_available() */
-    const char *kernels;   /* NULL: the best for this CPU */
-    int32_t context;       /* tokens a sequence may hold; 0: what the model was trained for */
-    int32_t prefill_chunk; /* 0: ENGINE_PREFILL_CHUNK */
-    uint64_t kv_bytes;     /* granted for KV pages at the start */
-    bool populate;         /* read the weights at opening, if not cached */
+    int threads;              /* 0: threads_available() */
+    const char *kernels;      /* NULL: the best for this CPU */
+    int32_t context;          /* tokens a sequence may hold; 0: what the model was trained for */
+    int32_t prefill_chunk;    /* 0: ENGINE_PREFILL_CHUNK */
+    enum kv_format kv_format; /* of the KV pages */
+    uint64_t kv_bytes;        /* granted for KV pages at the start */
+    bool populate;            /* read the weights at opening, if not cached */
 };
 
 /* What loading a model will hold, from its header alone. */
@@ -49,10 +51,12 @@ struct engine_plan {
     uint64_t charge_bytes;  /* weight + fixed + KV of min(context, ENGINE_KV_TOKENS_INITIAL) */
 };
 
-/* Metadata and plan of a model, without loading it.  *json is malloc'ed: one line.  The object
- * holds name, architecture, quantisation, parameters, context, file_bytes, the plan's numbers, chat
- * (bool), vocabulary, layers, and the general.* strings.  Errors as engine_open(). */
-int engine_inspect(const char *path, struct engine_plan *plan, char **json, struct error *error);
+/* Metadata and plan of a model with pages of a format, without loading it.  *json is malloc'ed: one
+ * line.  The object holds name, architecture, quantisation, parameters, context, file_bytes, the
+ * plan's numbers, chat (bool), vocabulary, layers, and the general.* strings.  Errors as
+ * engine_open(). */
+int engine_inspect(const char *path, enum kv_format format, struct engine_plan *plan, char **json,
+                   struct error *error);
 
 /* When the phases of opening ended, CLOCK_MONOTONIC microseconds, and what they moved. */
 struct engine_loading {

@@ -358,7 +358,7 @@ static int probe_model(const struct worker_settings *settings)
     struct error error = {0};
     char *json = NULL;
     catch_bus_errors();
-    if (engine_inspect(settings->path, &plan, &json, &error))
+    if (engine_inspect(settings->path, settings->engine.kv_format, &plan, &json, &error))
         return -channel_fail(error.code, error.text);
     struct text info = text_of(json);
     struct resident process = resident_now();

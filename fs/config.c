@@ -41,6 +41,7 @@ static const struct rule rules[CONFIG_KEYS - SAMPLING_PARAMETERS] = {
     {"format", KIND_CHOICE, MEMBER(format), 0, 0, "json or f32"},
     {"grammar", KIND_TEXT, MEMBER(grammar), 0, 0, "text"},
     {"json_schema", KIND_TEXT, MEMBER(json_schema), 0, 0, "text"},
+    {"kv", KIND_CHOICE, MEMBER(kv), 0, 0, "f16 or q8_0"},
     {"logit_bias", KIND_BIASES, 0, 0, 0, NULL},
     {"logprobs", KIND_INTEGER, MEMBER(logprobs), 0, SAMPLING_LOGPROBS_MAX, NULL},
     {"max_tokens", KIND_INTEGER, MEMBER(max_tokens), 0, CONFIG_CONTEXT_MAX,
@@ -57,6 +58,7 @@ static const struct rule rules[CONFIG_KEYS - SAMPLING_PARAMETERS] = {
 };
 
 static const char *const format_words[] = {"json", "f32", NULL};
+static const char *const kv_words[] = {"f16", "q8_0", NULL};
 static const char *const thinking_words[] = {"auto", "on", "off", NULL};
 
 static struct rule rule_of(enum config_key key)
@@ -119,7 +121,7 @@ static int parse_real(const struct rule *rule, struct text text, double *out, st
 
 static const char *const *words_of(enum config_key key)
 {
-    return key == CONFIG_FORMAT ? format_words : thinking_words;
+    return key == CONFIG_FORMAT ? format_words : key == CONFIG_KV ? kv_words : thinking_words;
 }
 
 static int parse_choice(enum config_key key, const struct rule *rule, struct text text,

@@ -45,6 +45,7 @@ enum config_key {
     CONFIG_FORMAT,             /* of embeddings: json, f32 */
     CONFIG_GRAMMAR,            /* GBNF that answers follow; empty: none */
     CONFIG_JSON_SCHEMA,        /* a schema that answers follow; empty: none */
+    CONFIG_KV,                 /* how keys and values are kept: f16, q8_0 */
     CONFIG_LOGIT_BIAS,         /* lines "ID BIAS" */
     CONFIG_LOGPROBS,           /* 0..20 alternatives of each token in `logprobs`; 0: off */
     CONFIG_MAX_TOKENS,         /* 0: as many as the context leaves room for, at most 2048 */
@@ -58,14 +59,15 @@ enum config_key {
     CONFIG_KEYS,
 };
 
-/* Values of CONFIG_FORMAT and CONFIG_THINKING, in the order of their words above. */
+/* Values of CONFIG_FORMAT, CONFIG_KV and CONFIG_THINKING, in the order of their words above. */
 enum config_format { CONFIG_FORMAT_JSON, CONFIG_FORMAT_F32 };
+enum config_kv { CONFIG_KV_F16, CONFIG_KV_Q8_0 };
 enum config_thinking { CONFIG_THINKING_AUTO, CONFIG_THINKING_ON, CONFIG_THINKING_OFF };
 
 struct config {
     struct sampling sampling; /* seed 0: a new one for each request */
     int32_t context, max_tokens, logprobs;
-    int32_t format, thinking; /* as the enums above */
+    int32_t format, kv, thinking; /* as the enums above */
     double timeout_s;
     bool raw;
     char *system, *grammar, *json_schema; /* malloc'ed, never NULL after config_open() */
@@ -79,8 +81,8 @@ struct config {
     uint32_t bias_count;
 };
 
-/* Defaults: those of the sampling parameters' table; format json, thinking auto, the rest 0 or
- * empty.  Returns 0 or -ENOMEM. */
+/* Defaults: those of the sampling parameters' table; format json, kv f16, thinking auto, the rest 0
+ * or empty.  Returns 0 or -ENOMEM. */
 int config_open(struct config *config);
 int config_copy(const struct config *from, struct config *to); /* a job's snapshot: the same */
 void config_close(struct config *config);

@@ -78,6 +78,10 @@ static void make_arguments(const struct worker_options *options, struct argument
         add(arguments, "--kernels");
         add(arguments, options->kernels);
     }
+    if (options->kv) {
+        add(arguments, "--kv");
+        add(arguments, options->kv);
+    }
     add(arguments, "--");
     add(arguments, options->model_fd < 0 ? options->model_path : model);
 }

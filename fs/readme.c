@@ -20,7 +20,7 @@ const char readme_text[] =
     "  error    your last error       wait     opens when nothing is queued or running\n"
     "  ctl      write: load unload pin unpin cancel [ID|all]\n"
     "  config/  one value per file: context dry_allowed_length dry_base dry_multiplier format\n"
-    "           frequency_penalty grammar json_schema logit_bias logprobs max_tokens min_p\n"
+    "           frequency_penalty grammar json_schema kv logit_bias logprobs max_tokens min_p\n"
     "           mirostat mirostat_eta mirostat_tau presence_penalty raw repeat_penalty seed stop\n"
     "           stop_tokens system temperature thinking timeout top_k top_p typical_p\n"
     "  logprobs JSON lines: what the model thought of each token (config/logprobs)\n"

@@ -65,6 +65,7 @@ static int start_process(struct model *model, bool probe, const struct worker_ca
         .threads = daemon->threads,
         .context = model->config.context ? model->config.context : (int32_t)options->context,
         .kernels = options->kernels,
+        .kv = model->config.kv == CONFIG_KV_Q8_0 ? "q8_0" : NULL,
     };
     if (!status)
         status = worker_start(daemon->loop, &worker, callbacks, model, out, &error);

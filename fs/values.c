@@ -51,10 +51,10 @@ static int config_file_commit(struct handle *handle)
 {
     struct error error = {0};
     struct model *model = handle->model;
-    int32_t context = model->config.context;
+    int32_t context = model->config.context, kv = model->config.kv;
     int status = config_set(&model->config, key_of(handle), buffer_text(&handle->written), &error);
     model_set_error(model, handle->uid, status ? error.text : "");
-    if (model->config.context != context) /* a worker is started with it */
+    if (model->config.context != context || model->config.kv != kv) /* a worker is started so */
         residents_reload(model);
     return status;
 }

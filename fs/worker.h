@@ -44,6 +44,7 @@ struct worker_options {
     int32_t context;     /* 0: the model's */
     uint64_t kv_bytes;   /* granted at the start; 0: as many as its plan reserves */
     const char *kernels; /* NULL: best */
+    const char *kv;      /* format of the KV pages; NULL: f16 */
 };
 
 struct worker_callbacks {

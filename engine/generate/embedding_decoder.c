@@ -32,14 +32,15 @@ int embedding_decoder_open(struct engine *engine, const struct engine_options *o
                            struct error *error)
 {
     struct embedder *embedder = engine->embedder;
-    engine->kv = kv_open(kv_round(forward_page_bytes(&engine->model.config)), options->kv_bytes);
+    engine->kv = kv_open(kv_round(forward_page_bytes(&engine->model.config, options->kv_format)),
+                         options->kv_bytes);
     engine->batch = memory_try((size_t)options->prefill_chunk, sizeof *engine->batch);
     embedder->pages = memory_try(pages_max(options), sizeof *embedder->pages);
     embedder->state = memory_try((size_t)engine->model.config.width, sizeof *embedder->state);
     if (!engine->batch || !embedder->pages || !embedder->state)
         return error_set(error, ENOMEM, "no memory for a batch");
     return forward_open(&engine->model, engine->kernels, engine->threads, options->prefill_chunk, 0,
-                        options->context, &engine->forward, error);
+                        options->context, options->kv_format, &engine->forward, error);
 }
 
 static void give_back(struct engine *engine, int32_t kept)

@@ -77,14 +77,16 @@ static int open_generation(struct engine *engine, const struct engine_options *o
 {
     const struct model_config *config = &engine->model.config;
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
-    engine->kv = kv_open(kv_round(forward_page_bytes(config)), options->kv_bytes);
+    engine->kv =
+        kv_open(kv_round(forward_page_bytes(config, options->kv_format)), options->kv_bytes);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
     engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
     engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
     if (!engine->batch || !engine->candidates || !engine->own_logits)
         return error_set(error, ENOMEM, "no memory for a batch");
     return forward_open(&engine->model, engine->kernels, engine->threads, batch,
-                        ENGINE_SEQUENCES_MAX, options->context, &engine->forward, error);
+                        ENGINE_SEQUENCES_MAX, options->context, options->kv_format,
+                        &engine->forward, error);
 }
 
 static int configure(struct engine *engine, const struct engine_options *options,

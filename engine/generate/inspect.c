@@ -67,7 +67,8 @@ struct engine_plan engine_make_plan(const struct engine *engine,
     struct engine_plan plan = {
         .weight_bytes = gguf_file_bytes(engine->gguf),
         .fixed_bytes = fixed_bytes(engine, options),
-        .kv_page_bytes = config->family->encoder ? 0 : kv_round(forward_page_bytes(config)),
+        .kv_page_bytes =
+            config->family->encoder ? 0 : kv_round(forward_page_bytes(config, options->kv_format)),
         .context = config->context,
     };
     uint64_t tokens = config->context < ENGINE_KV_TOKENS_INITIAL ? (uint64_t)config->context
@@ -204,12 +205,13 @@ static char *describe(const struct engine *engine, const char *path)
     return line;
 }
 
-int engine_inspect(const char *path, struct engine_plan *plan, char **json, struct error *error)
+int engine_inspect(const char *path, enum kv_format format, struct engine_plan *plan, char **json,
+                   struct error *error)
 {
     struct engine *engine = memory_try(1, sizeof *engine);
     if (!engine)
         return error_set(error, ENOMEM, "no memory for an engine");
-    const struct engine_options defaults = {0};
+    const struct engine_options defaults = {.kv_format = format};
     struct engine_options settled;
     int status = gguf_open(path, &engine->gguf, error);
     if (!status)

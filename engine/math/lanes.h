@@ -276,6 +276,33 @@ LANES_INLINE float lanes_sum(struct lanes a)
 
 #endif
 
+/* How many of them the registers hold: it decides about speed alone. */
+#ifdef __AVX512F__
+enum { LANES_HELD = 32 };
+#else
+enum { LANES_HELD = 8 };
+#endif
+
+/* 16 signed bytes.  The compiler keeps `at` in registers; the loop it would not make good code of.
+ */
+LANES_INLINE struct lanes lanes_load_bytes(const void *from)
+{
+    float at[LANES];
+#if defined(__AVX512F__)
+    _mm512_storeu_ps(at, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from))));
+#elif defined(__AVX2__)
+    const __m128i bytes = _mm_loadu_si128(from);
+    const __m128i upper = _mm_unpackhi_epi64(bytes, bytes);
+    _mm256_storeu_ps(at, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+    _mm256_storeu_ps(at + 8, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(upper)));
+#else
+    const int8_t *bytes = from;
+    for (int i = 0; i < LANES; i++)
+        at[i] = (float)bytes[i];
+#endif
+    return lanes_load(at);
+}
+
 /* The first `count` lanes from memory, the others `fill`. */
 LANES_INLINE struct lanes lanes_load_part(const float *from, int32_t count, float fill)
 {

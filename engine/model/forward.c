@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-size_t forward_page_bytes(const struct model_config *config)
+size_t forward_page_bytes(const struct model_config *config, enum kv_format format)
 {
-    return kv_page_bytes(config->kv_heads, config->head_size) * (size_t)config->layers;
+    return kv_page_bytes(config->kv_heads, config->head_size, format) * (size_t)config->layers;
 }
 
 size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
@@ -22,8 +22,8 @@ size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int3
 }
 
 int forward_open(const struct model *model, const struct kernels *kernels, struct threads *threads,
-                 int32_t tokens_max, int32_t logits_max, int32_t context, struct forward **out,
-                 struct error *error)
+                 int32_t tokens_max, int32_t logits_max, int32_t context, enum kv_format format,
+                 struct forward **out, struct error *error)
 {
     struct forward *forward = memory_try(1, sizeof *forward);
     if (!forward)
@@ -31,6 +31,7 @@ int forward_open(const struct model *model, const struct kernels *kernels, struc
     forward->model = model;
     forward->kernels = kernels;
     forward->threads = threads;
+    forward->kv_format = format;
     if (scratch_open(forward, tokens_max, logits_max, context)) {
         forward_close(forward);
         return error_set(

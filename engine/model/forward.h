@@ -14,6 +14,7 @@
 #define MODEL_FORWARD_H
 
 #include "base/threads.h"
+#include "math/attention.h"
 #include "model/model.h"
 
 #include <stdbool.h>
@@ -29,18 +30,18 @@ struct forward_token {
 };
 
 /* Bytes of one KV page: KV_PAGE_TOKENS positions of all layers. */
-size_t forward_page_bytes(const struct model_config *config);
+size_t forward_page_bytes(const struct model_config *config, enum kv_format format);
 
 /* What the functions below allocate at most. */
 size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
                      int32_t context, int threads);
 
 /* Room for steps of up to `tokens_max` tokens, `logits_max` of which want logits (0: none may), at
- * positions below `context`.  The model, the kernels and the team must outlive it.  Returns 0 or
- * -ENOMEM. */
+ * positions below `context`, with pages of a format.  The model, the kernels and the team must
+ * outlive it.  Returns 0 or -ENOMEM. */
 int forward_open(const struct model *model, const struct kernels *kernels, struct threads *threads,
-                 int32_t tokens_max, int32_t logits_max, int32_t context, struct forward **out,
-                 struct error *error);
+                 int32_t tokens_max, int32_t logits_max, int32_t context, enum kv_format format,
+                 struct forward **out, struct error *error);
 void forward_close(struct forward *forward);
 
 /* Compute `count` tokens (1..tokens_max) on up to `threads` threads, fewer while other programs

@@ -11,6 +11,7 @@
 #define MODEL_FORWARD_INTERNAL_H
 
 #include "base/pace.h"
+#include "math/attention.h"
 #include "model/forward.h"
 #include "model/rope.h"
 
@@ -40,6 +41,7 @@ struct forward {
     const struct kernels *kernels;
     struct threads *threads;
     struct pace pace;
+    enum kv_format kv_format;
     const struct forward_token *tokens; /* of this step */
     int32_t count;
     int32_t *logit_rows; /* [logits_max]: tokens that want logits */

@@ -30,15 +30,17 @@ static void shape_heads(const struct forward *forward, float *rows, size_t strid
 static void store(const struct forward *forward, int32_t layer, int32_t begin, int32_t end)
 {
     const struct model_config *config = &forward->model->config;
-    const size_t layer_bytes = kv_page_bytes(config->kv_heads, config->head_size);
+    const size_t layer_bytes =
+        kv_page_bytes(config->kv_heads, config->head_size, forward->kv_format);
     for (int32_t n = 0; n < forward->count; n++) {
         const struct forward_token *token = &forward->tokens[n];
         char *page = token->pages[token->position / KV_PAGE_TOKENS];
         for (int32_t head = begin; head < end; head++) {
             size_t at =
                 (size_t)n * (size_t)key_width(config) + (size_t)head * (size_t)config->head_size;
-            kv_store(page + (size_t)layer * layer_bytes, head, config->head_size,
-                     token->position % KV_PAGE_TOKENS, forward->key + at, forward->value + at);
+            kv_store(page + (size_t)layer * layer_bytes, forward->kv_format, head,
+                     config->head_size, token->position % KV_PAGE_TOKENS, forward->key + at,
+                     forward->value + at);
         }
     }
 }
@@ -87,44 +89,107 @@ static void project(const struct worker *worker, const struct layer *layer, int3
         project_part(worker, layer, index, input, begin, end);
 }
 
-/* This layer's part of every page from position `first` up to a token's own. */
+/* This layer's part of the pages of a token's sequence, from position `first` to `last`. */
 static const void **layer_pages(const struct worker *worker, const struct forward_token *token,
-                                int32_t layer, int32_t first)
+                                int32_t layer, int32_t first, int32_t last)
 {
-    const struct model_config *config = &worker->forward->model->config;
-    const size_t offset = kv_page_bytes(config->kv_heads, config->head_size) * (size_t)layer;
-    for (int32_t i = first / KV_PAGE_TOKENS; i <= token->position / KV_PAGE_TOKENS; i++)
+    const struct forward *forward = worker->forward;
+    const struct model_config *config = &forward->model->config;
+    const size_t offset =
+        kv_page_bytes(config->kv_heads, config->head_size, forward->kv_format) * (size_t)layer;
+    for (int32_t i = first / KV_PAGE_TOKENS; i <= last / KV_PAGE_TOKENS; i++)
         worker->lane->pages[i] = (const char *)token->pages[i] + offset;
     return worker->lane->pages;
 }
 
-/* Every (token, kv head) pair is a unit.  They are dealt in turn: the cost grows with the position,
- * so runs of them would leave the threads with unequal work. */
-static void attend(const struct worker *worker, int32_t layer)
+/* Tokens that follow one another in a sequence, and the query heads [begin, end) of one kv head. */
+struct run {
+    int32_t token, tokens, kv_head, begin, end;
+};
+
+static void attend_run(const struct worker *worker, int32_t layer, const struct run *run)
 {
     struct forward *forward = worker->forward;
     const struct model_config *config = &forward->model->config;
-    const int32_t group = config->heads / config->kv_heads;
+    const struct forward_token *token = &forward->tokens[run->token];
     const size_t width = (size_t)query_width(config);
-    for (int32_t unit = worker->team->index; unit < forward->count * config->kv_heads;
-         unit += worker->team->count) {
-        int32_t kv_head = unit / forward->count, n = unit % forward->count;
-        size_t at = (size_t)n * width + (size_t)kv_head * (size_t)(group * config->head_size);
-        const int32_t length = forward->tokens[n].position + 1;
-        const int32_t first = config->windowed[layer] ? larger(length - config->window, 0) : 0;
-        const struct attention attention = {
-            .pages = layer_pages(worker, &forward->tokens[n], layer, first),
-            .first = first,
-            .length = length,
-            .kv_head = kv_head,
-            .head_size = config->head_size,
-            .queries = group,
-            .query = forward->query + at,
-            .out = forward->attended + at,
-            .scale = config->attention_scale,
-            .softcap = config->attention_softcap,
-        };
-        attention_attend(forward->kernels, &attention);
+    const size_t at = (size_t)run->token * width + (size_t)(run->begin * config->head_size);
+    const int32_t window = config->windowed[layer] ? config->window : 0;
+    const int32_t first = window ? larger(token->position + 1 - window, 0) : 0;
+    const struct attention attention = {
+        .pages = layer_pages(worker, token, layer, first, token->position + run->tokens - 1),
+        .format = forward->kv_format,
+        .position = token->position,
+        .tokens = run->tokens,
+        .window = window,
+        .kv_head = run->kv_head,
+        .head_size = config->head_size,
+        .queries = run->end - run->begin,
+        .stride = width,
+        .query = forward->query + at,
+        .out = forward->attended + at,
+        .scale = config->attention_scale,
+        .softcap = config->attention_softcap,
+    };
+    attention_attend(forward->kernels, &attention);
+}
+
+/* How many tokens from `token` on follow one another in one sequence: at most `most`. */
+static int32_t run_length(const struct forward *forward, int32_t token, int32_t most)
+{
+    const struct forward_token *first = &forward->tokens[token];
+    int32_t length = 1;
+    while (length < most && token + length < forward->count &&
+           first[length].pages == first->pages &&
+           first[length].position == first->position + length)
+        length++;
+    return length;
+}
+
+/* Whether the unit-th piece of work is this thread's.  The cost grows with the position, so they
+ * are dealt to and fro: runs of units, or always the same turn, would leave unequal work. */
+static bool is_mine(const struct team *team, int32_t unit)
+{
+    const int32_t turn = unit % team->count;
+    return (unit / team->count % 2 ? team->count - 1 - turn : turn) == team->index;
+}
+
+/* One run in the batch: the threads share its query heads. */
+static void attend_heads(const struct worker *worker, int32_t layer)
+{
+    const struct model_config *config = &worker->forward->model->config;
+    const int32_t group = config->heads / config->kv_heads;
+    int begin, end;
+    threads_share(worker->team, config->heads, 1, &begin, &end);
+    for (int32_t head = begin / group; head * group < end; head++) {
+        const struct run run = {0, worker->forward->count, head, larger(begin, head * group),
+                                smaller(end, (head + 1) * group)};
+        attend_run(worker, layer, &run);
+    }
+}
+
+/* A run of tokens and a kv head are a unit: as many tokens as share the loads of a page well, fewer
+ * where some threads would have no work. */
+static void attend(const struct worker *worker, int32_t layer)
+{
+    const struct forward *forward = worker->forward;
+    const struct model_config *config = &forward->model->config;
+    const int32_t group = config->heads / config->kv_heads, count = forward->count;
+    const int32_t wide = larger(ATTENTION_ROWS / group, 1);
+    const int32_t share = count * config->kv_heads / (4 * worker->team->count);
+    const int32_t most = larger(smaller(wide, share), 1);
+    if (count <= wide && run_length(forward, 0, count) == count &&
+        config->heads >= worker->team->count) {
+        attend_heads(worker, layer);
+        return;
+    }
+    for (int32_t token = 0, unit = 0, length; token < count; token += length) {
+        length = run_length(forward, token, most);
+        for (int32_t head = 0; head < config->kv_heads; head++, unit++) {
+            const struct run run = {token, length, head, head * group, (head + 1) * group};
+            if (is_mine(worker->team, unit))
+                attend_run(worker, layer, &run);
+        }
     }
 }
 

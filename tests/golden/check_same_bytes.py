@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The same request gives the same tokens whatever computes it: any number of threads, any chunking
 of its prompt, alone or beside other requests, every instruction set."""
+import itertools
+
 import golden
 
 TOKENS = 40
@@ -19,18 +21,21 @@ RUNS = [
     ["-t", 1, "--chunk", 1024],
     ["-t", 2, "--batch", 8],
 ]
+FEWER_RUNS = [RUNS[0], RUNS[4], RUNS[-1]]
 
 
 def main():
     golden.need("INFERFS_ENGINE")
     model = golden.need("INFERFS_SMOLLM2")
     report = golden.Report()
-    for prompt in PROMPTS:
+    cases = itertools.product((("f16", RUNS), ("q8_0", FEWER_RUNS)), PROMPTS)
+    for (kv, runs), prompt in cases:
         answers = [golden.ids(golden.engine("generate", model, "--raw", "--ids", "--max-tokens",
-                                            TOKENS, *run, text=prompt)) for run in RUNS]
-        for run, answer in zip(RUNS, answers):
+                                            TOKENS, "--kv", kv, *run, text=prompt))
+                   for run in runs]
+        for run, answer in zip(runs, answers):
             report.check(answer == answers[0] and len(answer) > 1,
-                         f"{prompt[:20]!r} {' '.join(map(str, run))}: {len(answer)} tokens")
+                         f"{kv} {prompt[:20]!r} {' '.join(map(str, run))}: {len(answer)} tokens")
     report.exit()
 
 

@@ -62,22 +62,27 @@ def check_chat(report, model, case):
     check_steps(report, model, case, name)
 
 
-def check_text(report, model, case):
+def check_likelihood(report, model, case, kv):
     """The reference's ids are given, not the text: it did not cut digits off before the pattern
     ran, so that two line ends before a digit are one token here and two there."""
     tokens = case["tokens"]
     with tempfile.TemporaryDirectory() as folder:
-        rows = golden.logits(model, tokens, pathlib.Path(folder, "logits"))
+        rows = golden.logits(model, tokens, pathlib.Path(folder, "logits"), "--kv", kv)
     nll = [math.log(sum(map(math.exp, row))) - row[token]
            for row, token in zip(rows, tokens[1:])]
     mean = sum(nll) / len(nll)
     error = abs(mean - case["mean"])
     rms = math.sqrt(sum((a - b) ** 2 for a, b in zip(nll, case["nll"])) / len(nll))
     report.check(error <= NLL_ERROR_MAX,
-                 f"a text: mean nll {mean:.4f}, off by {error:.4f} (each by {rms:.3f} rms)")
+                 f"a text, {kv}: mean nll {mean:.4f}, off by {error:.4f} (each by {rms:.3f} rms)")
     equal = sum(golden.argmax(row) == wanted for row, wanted in zip(rows, case["argmax"]))
     share = equal / len(rows)
-    report.check(share >= ARGMAX_SHARE_MIN, f"a text: {100 * share:.1f} % of argmaxes equal")
+    report.check(share >= ARGMAX_SHARE_MIN, f"a text, {kv}: {100 * share:.1f} % of argmaxes equal")
+
+
+def check_text(report, model, case):
+    check_likelihood(report, model, case, "f16")
+    check_likelihood(report, model, case, "q8_0")
     measured = json.loads(golden.engine("nll", model, text=case["text"]))
     ours = golden.ids(golden.engine("tokenize", model, text=case["text"]))
     report.check(measured["tokens"] == ours and len(measured["nll"]) == len(ours) - 1,

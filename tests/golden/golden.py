@@ -45,9 +45,9 @@ def ids(output):
     return [int(word) for word in output.split()]
 
 
-def logits(model, tokens, file):
+def logits(model, tokens, file, *options):
     """The rows of logits of a text, one array of floats per position."""
-    engine("logits", model, "--out", file, text=" ".join(map(str, tokens)))
+    engine("logits", model, "--out", file, *options, text=" ".join(map(str, tokens)))
     values = array.array("f")
     values.frombytes(pathlib.Path(file).read_bytes())
     count = len(values) // len(tokens)

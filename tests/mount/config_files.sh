@@ -32,7 +32,7 @@ models a
 mount_start echo_token_ms=20
 check_same "the files" \
     "context dry_allowed_length dry_base dry_multiplier format frequency_penalty grammar json_schema \
-logit_bias logprobs max_tokens min_p mirostat mirostat_eta mirostat_tau presence_penalty raw \
+kv logit_bias logprobs max_tokens min_p mirostat mirostat_eta mirostat_tau presence_penalty raw \
 repeat_penalty seed stop stop_tokens system temperature thinking timeout top_k top_p typical_p" \
     "$(find "$M/a/config" -type f -printf '%f\n' | sort | paste -sd' ')"
 check_same "default temperature" 0.7 "$(value temperature)"
@@ -59,6 +59,8 @@ takes max_tokens 0 1 100
 refuses max_tokens "$range" -1 99999999
 takes context 0 16 4096
 refuses context "$range" 8 99999999
+takes kv q8_0 f16
+refuses kv "$invalid" q4_0 1
 takes presence_penalty 0.5 -10 0
 refuses presence_penalty "$range" 11
 takes mirostat 2 0

@@ -1,7 +1,7 @@
 /* test_attention.c - attention over pages against a plain softmax in double, bit-equal between the
- * implementations. */
-#include "math/attention.h"
+ * implementations and between a tile of tokens and each token alone. */
 #include "base/half.h"
+#include "math/attention.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,13 +12,14 @@
 
 #include <cmocka.h>
 
-enum { LENGTH_MAX = 200, KV_HEADS = 2, GROUP_MAX = 7, PAGES = 4 };
+enum { LENGTH_MAX = 200, KV_HEADS = 2, GROUP_MAX = 8, PAGES = 4, TOKENS_MAX = 80 };
 
 struct setup {
     void *pages[PAGES];
     const void *views[PAGES];
-    float *keys, *values; /* [LENGTH_MAX][KV_HEADS][head_size], rounded to f16 */
-    float *query;         /* [GROUP_MAX][head_size] */
+    float *keys, *values; /* [LENGTH_MAX][KV_HEADS][head_size], as the pages hold them */
+    float *query;         /* [TOKENS_MAX][GROUP_MAX][head_size] */
+    enum kv_format format;
     int32_t head_size;
     int32_t window; /* 0: everything is seen */
     float softcap;
@@ -33,24 +34,47 @@ static void fill(float *x, size_t count, uint32_t seed)
 {
     for (size_t i = 0; i < count; i++) {
         seed = seed * 1664525u + 1013904223u;
-        x[i] = half_to_float(half_of_float((float)(seed >> 8) / (float)(1 << 23) - 1.0f));
+        x[i] = (float)(seed >> 8) / (float)(1 << 23) - 1.0f;
     }
 }
 
-/* Pages hold NaN wherever nothing was stored. */
-static struct setup setup_new(int32_t head_size)
+/* What docs/KERNELS.md says of a group of up to 32 numbers. */
+static void round_group(float *x, size_t count)
 {
-    struct setup setup = {.head_size = head_size};
+    float most = 0;
+    for (size_t k = 0; k < count; k++)
+        most = fmaxf(most, fabsf(x[k]));
+    float scale = half_to_float(half_of_float(most / 127)), inverse = 1 / scale;
+    for (size_t k = 0; k < count; k++)
+        x[k] = scale > 0 ? fmaxf(-127, fminf(127, rintf(x[k] * inverse))) * scale : 0;
+}
+
+static void round_head(float *x, size_t size, enum kv_format format)
+{
+    for (size_t d = 0; d < size && format == KV_F16; d++)
+        x[d] = half_to_float(half_of_float(x[d]));
+    for (size_t d = 0; d < size && format == KV_Q8_0; d += KV_GROUP)
+        round_group(x + d, size - d < KV_GROUP ? size - d : KV_GROUP);
+}
+
+/* Pages hold NaN wherever nothing was stored. */
+static struct setup setup_new(int32_t head_size, enum kv_format format)
+{
+    struct setup setup = {.head_size = head_size, .format = format};
     size_t row = (size_t)KV_HEADS * (size_t)head_size;
     setup.keys = calloc(LENGTH_MAX * row, sizeof(float));
     setup.values = calloc(LENGTH_MAX * row, sizeof(float));
-    setup.query = calloc((size_t)GROUP_MAX * (size_t)head_size, sizeof(float));
+    setup.query = calloc(TOKENS_MAX * (size_t)GROUP_MAX * (size_t)head_size, sizeof(float));
     assert_true(setup.keys && setup.values && setup.query);
     fill(setup.keys, LENGTH_MAX * row, 1);
     fill(setup.values, LENGTH_MAX * row, 2);
-    fill(setup.query, (size_t)GROUP_MAX * (size_t)head_size, 3);
+    fill(setup.query, TOKENS_MAX * (size_t)GROUP_MAX * (size_t)head_size, 3);
+    for (size_t i = 0; i < LENGTH_MAX * row; i += (size_t)head_size) {
+        round_head(setup.keys + i, (size_t)head_size, format);
+        round_head(setup.values + i, (size_t)head_size, format);
+    }
     for (int i = 0; i < PAGES; i++) {
-        size_t bytes = kv_page_bytes(KV_HEADS, head_size);
+        size_t bytes = kv_page_bytes(KV_HEADS, head_size, format);
         setup.views[i] = setup.pages[i] = malloc(bytes);
         assert_non_null(setup.pages[i]);
         memset(setup.pages[i], 0xff, bytes);
@@ -71,29 +95,40 @@ static void store(struct setup *setup, int32_t position)
 {
     for (int32_t head = 0; head < KV_HEADS; head++) {
         size_t at = (size_t)(position * KV_HEADS + head) * (size_t)setup->head_size;
-        kv_store(setup->pages[position / KV_PAGE_TOKENS], head, setup->head_size,
+        kv_store(setup->pages[position / KV_PAGE_TOKENS], setup->format, head, setup->head_size,
                  position % KV_PAGE_TOKENS, setup->keys + at, setup->values + at);
     }
 }
 
-static void attend(const char *name, const struct setup *setup, int32_t length, int32_t kv_head,
-                   int32_t queries, float *out)
+/* The tokens from `position` on; their queries are `stride` floats apart. */
+static void attend_tokens(const char *name, const struct setup *setup, int32_t position,
+                          int32_t tokens, int32_t kv_head, int32_t queries, const float *query,
+                          size_t stride, float *out)
 {
     const struct kernels *kernels;
     struct attention attention = {
         .pages = setup->views,
-        .first = first_seen(setup, length),
-        .length = length,
+        .format = setup->format,
+        .position = position,
+        .tokens = tokens,
+        .window = setup->window,
         .softcap = setup->softcap,
         .kv_head = kv_head,
         .head_size = setup->head_size,
         .queries = queries,
-        .query = setup->query,
+        .stride = stride,
+        .query = query,
         .out = out,
         .scale = 1.0f / sqrtf((float)setup->head_size),
     };
     assert_int_equal(kernels_choose(name, &kernels, NULL), 0);
     attention_attend(kernels, &attention);
+}
+
+static void attend(const char *name, const struct setup *setup, int32_t length, int32_t kv_head,
+                   int32_t queries, float *out)
+{
+    attend_tokens(name, setup, length - 1, 1, kv_head, queries, setup->query, 0, out);
 }
 
 /* softmax(scale * q . K) V of one query, one dimension. */
@@ -147,9 +182,9 @@ static void check_length(const struct setup *setup, int32_t length)
 static void attention_agrees_with_a_plain_softmax(void **state)
 {
     (void)state;
-    static const int32_t sizes[] = {8, 16, 40, 64, 128, 256, 512};
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        struct setup setup = setup_new(sizes[s]);
+    static const int32_t sizes[] = {8, 16, 40, 64, 80, 128, 256, 512};
+    for (size_t s = 0; s < 2 * sizeof sizes / sizeof *sizes; s++) {
+        struct setup setup = setup_new(sizes[s / 2], s % 2 ? KV_Q8_0 : KV_F16);
         int32_t stored = 0;
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
             for (; stored < lengths[l]; stored++) /* what is behind must not matter: it is NaN */
@@ -164,9 +199,9 @@ static void windows_and_soft_caps_agree_with_a_plain_softmax(void **state)
 {
     (void)state;
     static const int32_t windows[] = {1, 7, 16, 64, 65, 130, 1000};
-    for (size_t w = 0; w < sizeof windows / sizeof *windows; w++) {
-        struct setup setup = setup_new(w % 2 ? 40 : 64);
-        setup.window = windows[w];
+    for (size_t w = 0; w < 2 * sizeof windows / sizeof *windows; w++) {
+        struct setup setup = setup_new(w % 4 < 2 ? 40 : 64, w % 2 ? KV_Q8_0 : KV_F16);
+        setup.window = windows[w / 2];
         setup.softcap = w % 3 ? 0 : 0.5f;
         for (int32_t p = 0; p < LENGTH_MAX; p++)
             store(&setup, p);
@@ -180,14 +215,14 @@ static void what_is_out_of_the_window_is_not_read(void **state)
 {
     (void)state;
     enum { SIZE = 40, LENGTH = 150, WINDOW = 11 };
-    struct setup setup = setup_new(SIZE);
+    struct setup setup = setup_new(SIZE, KV_F16);
     float seen[GROUP_MAX * SIZE], alone[GROUP_MAX * SIZE];
     setup.window = WINDOW;
     for (int32_t p = 0; p < LENGTH; p++)
         store(&setup, p);
     attend(NULL, &setup, LENGTH, 0, GROUP_MAX, seen);
     for (int i = 0; i < PAGES; i++) /* all NaN again, then the window alone */
-        memset(setup.pages[i], 0xff, kv_page_bytes(KV_HEADS, SIZE));
+        memset(setup.pages[i], 0xff, kv_page_bytes(KV_HEADS, SIZE, KV_F16));
     for (int32_t p = LENGTH - WINDOW; p < LENGTH; p++)
         store(&setup, p);
     setup.views[0] = setup.views[1] = NULL;
@@ -200,7 +235,7 @@ static void a_query_does_not_depend_on_the_others_of_its_group(void **state)
 {
     (void)state;
     enum { SIZE = 64 };
-    struct setup setup = setup_new(SIZE);
+    struct setup setup = setup_new(SIZE, KV_F16);
     float all[GROUP_MAX * SIZE], one[SIZE];
     for (int32_t p = 0; p < LENGTH_MAX; p++)
         store(&setup, p);
@@ -213,11 +248,142 @@ static void a_query_does_not_depend_on_the_others_of_its_group(void **state)
     setup_free(&setup);
 }
 
+/* Everything that the shape of a tile could change, a few values each. */
+struct tile_case {
+    int32_t head_size, position, tokens, queries, window;
+    float softcap;
+};
+
+static void check_tile(struct setup *setup, const struct tile_case *tile, const char *name)
+{
+    const size_t size = (size_t)tile->head_size, stride = GROUP_MAX * size;
+    const size_t bytes = TOKENS_MAX * stride * sizeof(float);
+    float *together = calloc(1, bytes), *alone = calloc(1, bytes);
+    assert_true(together && alone);
+    setup->window = tile->window;
+    setup->softcap = tile->softcap;
+    attend_tokens(name, setup, tile->position, tile->tokens, 1, tile->queries, setup->query, stride,
+                  together);
+    for (int32_t t = 0; t < tile->tokens; t++)
+        for (int32_t q = 0; q < tile->queries; q++) {
+            size_t at = (size_t)t * stride + (size_t)q * size;
+            attend_tokens(NULL, setup, tile->position + t, 1, 1, 1, setup->query + at, 0,
+                          alone + at);
+        }
+    assert_memory_equal(together, alone, bytes);
+    free(together);
+    free(alone);
+}
+
+static void a_tile_gives_the_bits_of_each_token_alone(void **state)
+{
+    (void)state;
+    static const int32_t sizes[] = {8, 16, 40, 64, 80, 96, 128, 256};
+    static const int32_t windows[] = {0, 1, 5, 16, 64, 70, 128};
+    static const int32_t tokens[] = {1, 2, 3, 7, 20, 33, 64, TOKENS_MAX};
+    uint32_t seed = 7;
+    for (size_t s = 0; s < 2 * sizeof sizes / sizeof *sizes; s++) {
+        struct setup setup = setup_new(sizes[s / 2], s % 2 ? KV_Q8_0 : KV_F16);
+        for (int i = 0; i < 40; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            struct tile_case tile = {.head_size = sizes[s / 2],
+                                     .tokens = tokens[(seed >> 8) % 8],
+                                     .queries = 1 + i % GROUP_MAX,
+                                     .window = windows[(seed >> 16) % 7],
+                                     .softcap = (seed >> 20) % 4 ? 0 : 2.0f};
+            tile.position = (int32_t)((seed >> 12) % (uint32_t)(LENGTH_MAX - tile.tokens + 1));
+            for (int32_t p = 0; p < tile.position + tile.tokens; p++)
+                store(&setup, p);
+            check_tile(&setup, &tile, i % 10 ? NULL : "portable");
+        }
+        setup_free(&setup);
+    }
+}
+
+/* The pages are NaN behind the last position and before the first one's window. */
+static void a_tile_reads_nothing_out_of_sight(void **state)
+{
+    (void)state;
+    const struct tile_case tile = {64, 90, 45, 3, 13, 0};
+    for (int format = 0; format < 2; format++) {
+        struct setup setup = setup_new(tile.head_size, format ? KV_Q8_0 : KV_F16);
+        for (int32_t p = tile.position + 1 - tile.window; p < tile.position + tile.tokens; p++)
+            store(&setup, p);
+        setup.views[0] = NULL;
+        check_tile(&setup, &tile, NULL);
+        float *out = calloc(TOKENS_MAX, GROUP_MAX * 64 * sizeof(float));
+        assert_non_null(out);
+        attend_tokens(NULL, &setup, tile.position, tile.tokens, 0, 1, setup.query, GROUP_MAX * 64,
+                      out);
+        for (size_t i = 0; i < TOKENS_MAX * GROUP_MAX * 64; i++)
+            assert_true(isfinite(out[i]));
+        free(out);
+        setup_free(&setup);
+    }
+}
+
+/* The arrays of a setup are rounded already; what is stored unrounded must become the same. */
+static void storing_rounds(void **state)
+{
+    (void)state;
+    static const int32_t sizes[] = {8, 40, 64, 80};
+    for (size_t s = 0; s < 2 * sizeof sizes / sizeof *sizes; s++) {
+        const enum kv_format format = s % 2 ? KV_Q8_0 : KV_F16;
+        struct setup setup = setup_new(sizes[s / 2], format);
+        const size_t row = (size_t)KV_HEADS * (size_t)sizes[s / 2];
+        const size_t bytes = kv_page_bytes(KV_HEADS, sizes[s / 2], format);
+        void *rounded = malloc(bytes);
+        assert_non_null(rounded);
+        for (int32_t p = 0; p < KV_PAGE_TOKENS; p++)
+            store(&setup, p);
+        memcpy(rounded, setup.pages[0], bytes);
+        memset(setup.pages[0], 0xff, bytes);
+        fill(setup.keys, LENGTH_MAX * row, 1);
+        fill(setup.values, LENGTH_MAX * row, 2);
+        for (int32_t p = 0; p < KV_PAGE_TOKENS; p++)
+            store(&setup, p);
+        assert_memory_equal(rounded, setup.pages[0], bytes);
+        free(rounded);
+        setup_free(&setup);
+    }
+}
+
+/* Of 40 dimensions, two groups: tiny numbers whose scale is a subnormal half, and those that no
+ * half holds. */
+static void odd_numbers_are_stored_in_bytes(void **state)
+{
+    (void)state;
+    enum { SIZE = 40 };
+    static const float values[] = {0, 1e-30f, 3e-6f, 1e-3f, 1, 8e6f, 1e9f, INFINITY, NAN};
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+        struct setup setup = setup_new(SIZE, KV_Q8_0);
+        float out[SIZE];
+        for (size_t d = 0; d < SIZE; d++)
+            setup.values[d] = d == 3 ? values[v] : d == 35 ? 1 : 0;
+        store(&setup, 0);
+        attend(NULL, &setup, 1, 0, 1, out);
+        if (values[v] < 8.1e6f)
+            assert_true(fabsf(out[3] - values[v]) <= values[v] / 250 + 127 * 0x1p-25f);
+        else
+            assert_true(isnan(out[3]) && isnan(out[4]));
+        assert_true(fabsf(out[35] - 1) < 1e-3f && out[36] == 0); /* the other group */
+        setup_free(&setup);
+    }
+}
+
+static void pages_of_bytes_are_about_half(void **state)
+{
+    (void)state;
+    assert_int_equal(kv_page_bytes(3, 64, KV_F16), 3 * 2 * 64 * 64 * 2);
+    assert_int_equal(kv_page_bytes(3, 64, KV_Q8_0), 3 * 2 * 64 * (64 + 2 * 2));
+    assert_int_equal(kv_page_bytes(1, 80, KV_Q8_0), 2 * 64 * (80 + 3 * 2));
+}
+
 static void huge_scores_do_not_overflow(void **state)
 {
     (void)state;
     enum { SIZE = 16 };
-    struct setup setup = setup_new(SIZE);
+    struct setup setup = setup_new(SIZE, KV_F16);
     float out[SIZE];
     for (size_t i = 0; i < SIZE; i++)
         setup.query[i] = 1e6f;
@@ -238,6 +404,11 @@ int main(void)
         cmocka_unit_test(windows_and_soft_caps_agree_with_a_plain_softmax),
         cmocka_unit_test(what_is_out_of_the_window_is_not_read),
         cmocka_unit_test(a_query_does_not_depend_on_the_others_of_its_group),
+        cmocka_unit_test(a_tile_gives_the_bits_of_each_token_alone),
+        cmocka_unit_test(a_tile_reads_nothing_out_of_sight),
+        cmocka_unit_test(storing_rounds),
+        cmocka_unit_test(odd_numbers_are_stored_in_bytes),
+        cmocka_unit_test(pages_of_bytes_are_about_half),
         cmocka_unit_test(huge_scores_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ static void defaults_are_printed(void **state)
         [CONFIG_DRY_BASE] = "1.75\n",
         [CONFIG_DRY_MULTIPLIER] = "0\n",
         [CONFIG_FORMAT] = "json\n",
+        [CONFIG_KV] = "f16\n",
         [CONFIG_FREQUENCY_PENALTY] = "0\n",
         [CONFIG_GRAMMAR] = "",
         [CONFIG_JSON_SCHEMA] = "",
@@ -153,6 +154,7 @@ static void values_are_set_and_read_back(void **state)
         {CONFIG_STOP_TOKENS, "1 2\n3", "1\n2\n3\n"},
         {CONFIG_THINKING, " off\n", "off\n"},
         {CONFIG_FORMAT, "f32\n", "f32\n"},
+        {CONFIG_KV, "q8_0\n", "q8_0\n"},
         {CONFIG_MIROSTAT, "2", "2\n"},
         {CONFIG_GRAMMAR, "root ::= \"a\"\n", "root ::= \"a\"\n"},
     };
@@ -259,6 +261,7 @@ static void lists_of_tokens_are_checked(void **state)
                    -EMSGSIZE);
     expect_refused(config, CONFIG_THINKING, "yes", -EINVAL);
     expect_refused(config, CONFIG_FORMAT, "text", -EINVAL);
+    expect_refused(config, CONFIG_KV, "q4_0", -EINVAL);
     assert_int_equal(config->bias_count, 2);
     assert_int_equal(config->biases[1].token, 3);
     assert_true(config->biases[1].bias == -4.5f);

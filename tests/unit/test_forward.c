@@ -49,10 +49,10 @@ static void open_fixture(struct fixture *fixture, const struct tiny_model *tiny,
     assert_int_equal(kernels_choose(kernels_name, &kernels, NULL), 0);
     assert_int_equal(threads_open(2, &fixture->threads, NULL), 0);
     assert_int_equal(forward_open(&fixture->model, kernels, fixture->threads, TOKENS, TOKENS,
-                                  tiny->context, &fixture->forward, NULL),
+                                  tiny->context, KV_F16, &fixture->forward, NULL),
                      0);
     for (size_t i = 0; i < TOKENS / KV_PAGE_TOKENS + 1; i++) {
-        size_t bytes = forward_page_bytes(&fixture->model.config);
+        size_t bytes = forward_page_bytes(&fixture->model.config, KV_F16);
         fixture->pages[i] = aligned_alloc(4096, kv_round(bytes));
         assert_non_null(fixture->pages[i]);
         memset(fixture->pages[i], 0xFF,
@@ -402,7 +402,7 @@ static void what_left_all_windows_is_not_read(void **state)
     fill_tokens(tokens);
     open_fixture(&fixture, &tiny, NULL, NULL);
     memcpy(whole, run(&fixture, tokens, 0, TOKENS), sizeof whole);
-    memset(fixture.pages[0], 0xFF, forward_page_bytes(&fixture.model.config)); /* NaN */
+    memset(fixture.pages[0], 0xFF, forward_page_bytes(&fixture.model.config, KV_F16)); /* NaN */
     assert_memory_equal(run(&fixture, tokens, TOKENS - 1, TOKENS), whole, sizeof whole);
     close_fixture(&fixture);
 }

@@ -307,7 +307,7 @@ static void the_description_is_json_with_the_plans_numbers(void **state)
     struct engine *engine;
     struct stat file;
     char *line;
-    assert_int_equal(engine_inspect(tiny_path, &plan, &line, NULL), 0);
+    assert_int_equal(engine_inspect(tiny_path, KV_F16, &plan, &line, NULL), 0);
     assert_null(strchr(line, '\n'));
     json_t *json = json_loads(line, 0, NULL);
     assert_non_null(json);
@@ -329,10 +329,14 @@ static void the_description_is_json_with_the_plans_numbers(void **state)
     assert_int_equal(plan.context, 512);
     assert_int_equal(plan.charge_bytes, plan.weight_bytes + plan.fixed_bytes +
                                             512 / KV_PAGE_TOKENS * plan.kv_page_bytes);
-    const struct engine_options options = {0};
+    const struct engine_options options = {0}, bytes = {.kv_format = KV_Q8_0};
     assert_int_equal(engine_open(tiny_path, &options, &engine, NULL), 0);
     assert_int_equal(engine_plan(engine)->fixed_bytes, plan.fixed_bytes);
     assert_int_equal(engine_plan(engine)->charge_bytes, plan.charge_bytes);
+    engine_close(engine);
+    assert_int_equal(engine_open(tiny_path, &bytes, &engine, NULL), 0);
+    assert_true(engine_plan(engine)->kv_page_bytes < plan.kv_page_bytes);
+    assert_true(engine_plan(engine)->charge_bytes < plan.charge_bytes);
     engine_close(engine);
 }
 
@@ -363,9 +367,9 @@ static void files_and_options_that_can_not_be_used_are_refused(void **state)
     struct error error;
     char *line;
     assert_int_equal(engine_open("/nonexistent", &options, &engine, &error), -ENOENT);
-    assert_int_equal(engine_inspect("/nonexistent", &plan, &line, &error), -ENOENT);
+    assert_int_equal(engine_inspect("/nonexistent", KV_F16, &plan, &line, &error), -ENOENT);
     assert_int_equal(engine_open("/proc/self/exe", &options, &engine, &error), -ENOEXEC);
-    assert_int_equal(engine_inspect("/proc/self/exe", &plan, &line, &error), -ENOEXEC);
+    assert_int_equal(engine_inspect("/proc/self/exe", KV_F16, &plan, &line, &error), -ENOEXEC);
     options.threads = 65;
     assert_int_equal(engine_open(tiny_path, &options, &engine, &error), -EINVAL);
     assert_non_null(strstr(error.text, "65"));
