@@ -201,7 +201,8 @@ int cli_read_ids(const char *model, struct tokens *out)
 
 struct engine_options cli_engine_options(void)
 {
-    return (struct engine_options){.kernels = getenv("INFERFS_KERNELS"), .kv_bytes = INT64_MAX};
+    return (struct engine_options){
+        .kernels = getenv("INFERFS_KERNELS"), .kv_bytes = INT64_MAX, .prefix_cache = true};
 }
 
 int cli_open(const char *model, const struct engine_options *options, struct engine **out)

@@ -388,6 +388,7 @@ int cli_bench(int argc, char **argv)
                           .batch_count = 2};
     struct figures figures = {0};
     bench.options.populate = true;
+    bench.options.prefix_cache = false; /* every run reads its whole prompt */
     bench.options.threads = threads_available();
     for (int option; (option = cli_option(argc, argv, ":t:p:n:b:r:", long_options)) != -1;)
         if (!set_option(&bench, option))

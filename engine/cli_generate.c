@@ -23,6 +23,7 @@ enum {
     NAME_LOGPROBS,
     NAME_GRAMMAR,
     NAME_SCHEMA,
+    NAME_NO_SPECULATE,
     NAME_PARAMETER = 512, /* + index in sampling_parameters */
 };
 
@@ -31,7 +32,7 @@ enum { LINE_BYTES_MAX = 1 << 20 };
 struct command {
     const char *model;
     struct engine_options engine;
-    bool raw, ids;
+    bool raw, ids, plainly;
     struct sampling sampling;
     int32_t max_tokens;
     int32_t batch;
@@ -74,6 +75,7 @@ static const struct option long_options[] = {
     {"logprobs", required_argument, NULL, NAME_LOGPROBS},
     {"grammar", required_argument, NULL, NAME_GRAMMAR},
     {"json-schema", required_argument, NULL, NAME_SCHEMA},
+    {"no-speculate", no_argument, NULL, NAME_NO_SPECULATE},
     {"threads", required_argument, NULL, CLI_THREADS},
     {"chunk", required_argument, NULL, 'c'},
     {"batch", required_argument, NULL, 'b'},
@@ -197,6 +199,8 @@ static bool set_option(struct command *command, int option)
         return true;
     case NAME_IDS:
         return command->ids = true;
+    case NAME_NO_SPECULATE:
+        return command->plainly = true;
     case 'n':
         return set_integer("--max-tokens", 0, INT32_MAX, &command->max_tokens);
     case 'S':
@@ -287,6 +291,7 @@ static int submit(const struct command *command, struct engine *engine, struct t
     bool system = command->system && !command->raw;
     struct engine_request request = {
         .raw = command->raw,
+        .speculate = !command->plainly,
         .messages = system ? messages : messages + 1,
         .message_count = system ? 2 : 1,
         .chat = command->chat,

@@ -39,6 +39,7 @@ struct engine_options {
     int32_t prefill_chunk;    /* 0: ENGINE_PREFILL_CHUNK */
     enum kv_format kv_format; /* of the KV pages */
     uint64_t kv_bytes;        /* granted for KV pages at the start */
+    bool prefix_cache;        /* texts that begin alike share the pages of what is alike */
     bool populate;            /* read the weights at opening, if not cached */
 };
 
@@ -103,11 +104,14 @@ void engine_set_threads(struct engine *engine, int threads);
 enum engine_format { ENGINE_JSON, ENGINE_F32 };
 
 struct engine_request {
+    uint32_t owner;                      /* only requests of one owner share pages */
     bool raw;                            /* complete messages[0].content as it is */
     const struct chat_message *messages; /* else render them with the model's template; a model of
                                           * CHAT_NONE completes the last one raw */
     size_t message_count;
     struct chat_options chat; /* of the rendering */
+    bool speculate;           /* guess tokens that repeat and check several at once: faster, and the
+                               * same answer */
     struct sampling sampling;
     int32_t max_tokens;       /* 0: as many as the context leaves room for ... */
     int32_t default_tokens;   /* ... but then, if this is above 0, at most so many */
@@ -132,9 +136,11 @@ const char *engine_finish_name(enum engine_finish finish); /* "stop", "length", 
 
 struct engine_usage {
     int32_t prompt_tokens, completion_tokens;
-    int32_t truncated_texts; /* of those to embed: longer than the model reads */
-    int64_t started_us;      /* its first prefill step began */
-    int64_t first_token_us;  /* its first token was chosen; 0 when none was */
+    int32_t cached_tokens;                   /* of the prompt: their pages were there already */
+    int32_t drafted_tokens, accepted_tokens; /* guessed; and rightly, up to the answer's end */
+    int32_t truncated_texts;                 /* of those to embed: longer than the model reads */
+    int64_t started_us;                      /* its first prefill step began */
+    int64_t first_token_us;                  /* its first token was chosen; 0 when none was */
     int64_t ended_us;
 };
 

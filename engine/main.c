@@ -53,6 +53,7 @@ static const char help[] =
     "    --stop-token ID       end before this token; up to 16 times\n"
     "    --logprobs N          print JSON lines: each token and its N likeliest alternatives\n"
     "    --ids                 print token ids\n"
+    "    --no-speculate        guess no tokens that repeat; the answer is the same\n"
     "    --chunk N             prompt tokens in one step\n"
     "    --batch N             N copies at once, which must agree\n"
     "  logits MODEL --out F  ids on stdin -> float32 [tokens][vocabulary]\n"
@@ -70,7 +71,8 @@ static const char help[] =
     "  --kernels NAME        as $INFERFS_KERNELS: portable or avx2\n"
     "  --kv f16|q8_0         how keys and values are kept: q8_0 takes about half the memory\n"
     "\n"
-    "MODEL is a GGUF file or a Hugging Face folder.  The status is 0, 1 for a failure, 2 for a mistake in the command.\n";
+    "MODEL is a GGUF file or a Hugging Face folder.  The status is 0, 1 for a failure, 2 for a "
+    "mistake in the command.\n";
 
 int main(int argc, char **argv)
 {

@@ -15,11 +15,11 @@ enum {
     LENGTH_BYTES = 4,
     PARAMETER_BYTES = 4, /* a float or an int32_t */
     GENERATE_FIXED_BYTES =
-        3 * 4 + SAMPLING_PARAMETERS * PARAMETER_BYTES + 8 + 2 * 4 + 4 * 4 + 2 * LENGTH_BYTES,
+        5 * 4 + SAMPLING_PARAMETERS * PARAMETER_BYTES + 8 + 2 * 4 + 4 * 4 + 2 * LENGTH_BYTES,
     PLAN_FIXED_BYTES = 3 * 8 + 4 + LENGTH_BYTES,
     READY_FIXED_BYTES = 4 * 8 + 3 * 8 + 4 + LENGTH_BYTES,
     FAILED_FIXED_BYTES = 4 + LENGTH_BYTES,
-    DONE_FIXED_BYTES = 5 * 4 + 3 * 8 + 2 * LENGTH_BYTES,
+    DONE_FIXED_BYTES = 7 * 4 + 3 * 8 + 2 * LENGTH_BYTES,
 };
 
 struct shape {
@@ -177,9 +177,11 @@ static void read_lists(struct reader *reader, struct protocol_generate *out)
 
 static int read_generate(struct reader *reader, struct protocol_generate *out, struct error *error)
 {
+    out->owner = read_u32(reader);
     out->raw = read_choice(reader, 1, error) != 0;
     out->thinking = (enum protocol_thinking)read_choice(reader, PROTOCOL_THINKING_OFF, error);
     out->format = (enum protocol_format)read_choice(reader, PROTOCOL_FORMAT_F32, error);
+    out->speculate = read_choice(reader, 1, error) != 0;
     read_sampling(reader, &out->sampling);
     out->max_tokens = read_i32(reader);
     out->logprobs = read_i32(reader);
@@ -229,6 +231,8 @@ static void read_done(struct reader *reader, struct protocol_done *out)
     out->prompt_tokens = read_i32(reader);
     out->cached_tokens = read_i32(reader);
     out->completion_tokens = read_i32(reader);
+    out->drafted_tokens = read_i32(reader);
+    out->accepted_tokens = read_i32(reader);
     out->truncated_texts = read_i32(reader);
     out->started_us = read_i64(reader);
     out->first_token_us = read_i64(reader);
@@ -423,9 +427,11 @@ int protocol_put_generate(struct buffer *output, uint64_t request,
         generate->bias_count > SAMPLING_BIASES_MAX)
         return -EMSGSIZE;
     struct writer writer = write_begin(output, PROTOCOL_GENERATE, request);
+    write_u32(&writer, generate->owner);
     write_u32(&writer, generate->raw);
     write_u32(&writer, generate->thinking);
     write_u32(&writer, generate->format);
+    write_u32(&writer, generate->speculate);
     write_sampling(&writer, &generate->sampling);
     write_i32(&writer, generate->max_tokens);
     write_i32(&writer, generate->logprobs);
@@ -538,6 +544,8 @@ int protocol_put_done(struct buffer *output, uint64_t request, const struct prot
     write_i32(&writer, done->prompt_tokens);
     write_i32(&writer, done->cached_tokens);
     write_i32(&writer, done->completion_tokens);
+    write_i32(&writer, done->drafted_tokens);
+    write_i32(&writer, done->accepted_tokens);
     write_i32(&writer, done->truncated_texts);
     write_i64(&writer, done->started_us);
     write_i64(&writer, done->first_token_us);

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-    PROTOCOL_VERSION = 2,
+    PROTOCOL_VERSION = 3,
     PROTOCOL_FD = 3, /* the worker's end of the socketpair */
     PROTOCOL_PAYLOAD_BYTES_MAX = 64 << 20,
     PROTOCOL_MESSAGES_MAX = 1024, /* chat messages in a GENERATE */
@@ -72,9 +72,11 @@ enum protocol_format { PROTOCOL_FORMAT_JSON, PROTOCOL_FORMAT_F32 };
 /* GENERATE: run this request.  A model that embeds takes the content of the last message for its
  * texts, one a line, and answers with their vectors. */
 struct protocol_generate {
+    uint32_t owner; /* the user: only requests of one share what the worker keeps of texts */
     bool raw;
     enum protocol_thinking thinking;
     enum protocol_format format;
+    bool speculate; /* guess tokens that repeat; the answer is the same */
     struct sampling sampling;
     int32_t max_tokens;
     int32_t logprobs;        /* alternatives to report for each token; -1: no report */
@@ -116,6 +118,7 @@ struct protocol_failed {
 struct protocol_done {
     int32_t code; /* 0, or errno: ECANCELED, ENOMEM, EMSGSIZE, EIO ... */
     int32_t prompt_tokens, cached_tokens, completion_tokens;
+    int32_t drafted_tokens, accepted_tokens; /* guessed; and rightly */
     int32_t truncated_texts; /* of a request to embed: longer than the model reads */
     int64_t started_us, first_token_us, ended_us; /* 0 when it did not happen */
     struct text finish;                           /* "stop", "length", "cancelled", "failed" */

@@ -133,7 +133,10 @@ static void put_done(struct server *server, uint64_t id, enum engine_finish fini
     struct protocol_done done = {
         .code = finish == ENGINE_CANCELLED ? ECANCELED : 0,
         .prompt_tokens = usage->prompt_tokens,
+        .cached_tokens = usage->cached_tokens,
         .completion_tokens = usage->completion_tokens,
+        .drafted_tokens = usage->drafted_tokens,
+        .accepted_tokens = usage->accepted_tokens,
         .truncated_texts = usage->truncated_texts,
         .started_us = usage->started_us,
         .first_token_us = usage->first_token_us,
@@ -200,10 +203,12 @@ static void generate(struct server *server, uint64_t id, const struct protocol_g
         server->chat[i] = (struct chat_message){.role = generate->messages[i].role,
                                                 .content = generate->messages[i].content};
     struct engine_request request = {
+        .owner = generate->owner,
         .raw = generate->raw,
         .messages = server->chat,
         .message_count = generate->message_count,
         .chat = {.thinking = (enum chat_thinking)generate->thinking},
+        .speculate = generate->speculate,
         .sampling = generate->sampling,
         .max_tokens = generate->max_tokens,
         .default_tokens = WORKER_DEFAULT_TOKENS_MAX,

@@ -49,6 +49,7 @@ static const struct rule rules[CONFIG_KEYS - SAMPLING_PARAMETERS] = {
     {"raw", KIND_SWITCH, MEMBER(raw), 0, 1, "0 or 1"},
     {"seed", KIND_SEED, MEMBER(sampling.seed), 0, 0,
      "a whole number from 0 to 18446744073709551615"},
+    {"speculate", KIND_SWITCH, MEMBER(speculate), 0, 1, "0 or 1"},
     {"stop", KIND_STOP, 0, 0, 0, "lines of text"},
     {"stop_tokens", KIND_TOKENS, 0, 0, 0, NULL},
     {"system", KIND_TEXT, MEMBER(system), 0, 0, "text"},
@@ -263,6 +264,7 @@ int config_set(struct config *config, enum config_key key, struct text value, st
 int config_open(struct config *config)
 {
     *config = (struct config){
+        .speculate = true,
         .system = strdup(""),
         .grammar = strdup(""),
         .json_schema = strdup(""),

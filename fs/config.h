@@ -51,6 +51,7 @@ enum config_key {
     CONFIG_MAX_TOKENS,         /* 0: as many as the context leaves room for, at most 2048 */
     CONFIG_RAW,                /* 0|1: complete the prompt as it is, no chat template */
     CONFIG_SEED,               /* 0..2^64-1; 0: a new one for each request */
+    CONFIG_SPECULATE,          /* 0|1: guess tokens that repeat; answers stay the same */
     CONFIG_STOP,               /* lines, each a stop string (\n, \t, \r and \\ as in C) */
     CONFIG_STOP_TOKENS,        /* ids that end an answer */
     CONFIG_SYSTEM,             /* the system message; empty: the template's own */
@@ -69,7 +70,7 @@ struct config {
     int32_t context, max_tokens, logprobs;
     int32_t format, kv, thinking; /* as the enums above */
     double timeout_s;
-    bool raw;
+    bool raw, speculate;
     char *system, *grammar, *json_schema; /* malloc'ed, never NULL after config_open() */
     struct text stops[CONFIG_STOPS_MAX];  /* views into stop_bytes */
     uint32_t stop_count;
@@ -81,8 +82,8 @@ struct config {
     uint32_t bias_count;
 };
 
-/* Defaults: those of the sampling parameters' table; format json, kv f16, thinking auto, the rest 0
- * or empty.  Returns 0 or -ENOMEM. */
+/* Defaults: those of the sampling parameters' table; format json, kv f16, thinking auto, speculate
+ * 1, the rest 0 or empty.  Returns 0 or -ENOMEM. */
 int config_open(struct config *config);
 int config_copy(const struct config *from, struct config *to); /* a job's snapshot: the same */
 void config_close(struct config *config);

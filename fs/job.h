@@ -49,6 +49,7 @@ struct job {
     char error[JOB_ERROR_BYTES];
     char finish[16]; /* "stop", "length", "cancelled", "failed" */
     int32_t prompt_tokens, cached_tokens, completion_tokens;
+    int32_t drafted_tokens, accepted_tokens; /* guessed; and rightly */
     int32_t truncated_texts; /* of a request to embed */
     /* CLOCK_MONOTONIC; 0 when it did not happen.  Of the worker: prefill began, token chosen, end.
      */

@@ -189,6 +189,8 @@ void jobs_done(struct daemon *daemon, struct job *job, const struct protocol_don
     job->prompt_tokens = done->prompt_tokens > 0 ? done->prompt_tokens : 0;
     job->cached_tokens = done->cached_tokens > 0 ? done->cached_tokens : 0;
     job->completion_tokens = done->completion_tokens > 0 ? done->completion_tokens : 0;
+    job->drafted_tokens = done->drafted_tokens > 0 ? done->drafted_tokens : 0;
+    job->accepted_tokens = done->accepted_tokens > 0 ? done->accepted_tokens : 0;
     job->truncated_texts = done->truncated_texts > 0 ? done->truncated_texts : 0;
     job->worker_started_us = done->started_us;
     job->worker_first_us = done->first_token_us;

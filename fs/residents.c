@@ -270,9 +270,11 @@ static int put_request(struct model *model, const struct job *job)
     struct protocol_generate *generate = memory_try(1, sizeof *generate);
     if (!generate)
         return -ENOMEM;
+    generate->owner = job->uid;
     generate->raw = config->raw;
     generate->thinking = (enum protocol_thinking)config->thinking;
     generate->format = (enum protocol_format)config->format;
+    generate->speculate = config->speculate;
     generate->sampling = config->sampling;
     if (generate->sampling.seed == 0)
         generate->sampling.seed = random_seed();

@@ -75,6 +75,8 @@ static json_t *last_job(const struct model *model)
     json_object_set_new(object, "prompt_tokens", json_integer(job->prompt_tokens));
     json_object_set_new(object, "cached_tokens", json_integer(job->cached_tokens));
     json_object_set_new(object, "completion_tokens", json_integer(job->completion_tokens));
+    json_object_set_new(object, "drafted_tokens", json_integer(job->drafted_tokens));
+    json_object_set_new(object, "accepted_tokens", json_integer(job->accepted_tokens));
     if (job->truncated_texts)
         json_object_set_new(object, "truncated_texts", json_integer(job->truncated_texts));
     json_object_set_new(object, "queued_ms", span_ms(job->committed_us, job->run_us));

@@ -236,7 +236,8 @@ static void wait_for_pages(struct engine *engine, const struct engine_sink *sink
 {
     struct embedder *embedder = engine->embedder;
     struct embedding *embedding = embedder->running;
-    const uint64_t bytes = kv_missing_bytes(&engine->kv, (uint64_t)embedder->pages_wanted);
+    const uint64_t bytes = kv_missing_bytes(&engine->kv, (uint64_t)embedder->pages_wanted *
+                                                             kv_page_total(&engine->kv));
     embedding->starved = true;
     embedding->next = embedder->first;
     if (!embedder->first)

@@ -25,15 +25,14 @@ size_t embedding_decoder_bytes(const struct model_config *config,
 {
     return forward_bytes(config, options->prefill_chunk, 0, options->context, options->threads) +
            (size_t)options->prefill_chunk * sizeof(struct forward_token) +
-           pages_max(options) * sizeof(void *) + (size_t)config->width * sizeof(float);
+           pages_max(options) * sizeof(struct forward_page) + (size_t)config->width * sizeof(float);
 }
 
 int embedding_decoder_open(struct engine *engine, const struct engine_options *options,
                            struct error *error)
 {
     struct embedder *embedder = engine->embedder;
-    engine->kv = kv_open(kv_round(forward_page_bytes(&engine->model.config, options->kv_format)),
-                         options->kv_bytes);
+    engine->kv = prefix_open_kv(&engine->model.config, options->kv_format, options->kv_bytes);
     engine->batch = memory_try((size_t)options->prefill_chunk, sizeof *engine->batch);
     embedder->pages = memory_try(pages_max(options), sizeof *embedder->pages);
     embedder->state = memory_try((size_t)engine->model.config.width, sizeof *embedder->state);
@@ -47,7 +46,7 @@ static void give_back(struct engine *engine, int32_t kept)
 {
     struct embedder *embedder = engine->embedder;
     while (embedder->page_count > kept)
-        kv_give(&engine->kv, embedder->pages[--embedder->page_count]);
+        kv_give(&engine->kv, &embedder->pages[--embedder->page_count]);
 }
 
 void embedding_decoder_release(struct engine *engine)
@@ -71,19 +70,18 @@ int embedding_decoder_reserve(struct engine *engine, int32_t count)
         return -EDQUOT;
     }
     while (embedder->page_count < before + wanted) {
-        void *page = kv_take(&engine->kv);
-        if (!page) {
+        if (!kv_take(&engine->kv, &embedder->pages[embedder->page_count])) {
             give_back(engine, before);
             return -ENOMEM;
         }
-        embedder->pages[embedder->page_count++] = page;
+        embedder->page_count++;
     }
     return 0;
 }
 
 /* The tokens [begin, end) of the batch that belong to a text, as the model reads them. */
-static void add_text(struct engine *engine, const struct encoder_text *text, void *const *pages,
-                     int32_t begin, int32_t end)
+static void add_text(struct engine *engine, const struct encoder_text *text,
+                     const struct forward_page *pages, int32_t begin, int32_t end)
 {
     const struct embedding_batch *batch = &engine->embedder->batch;
     for (int32_t n = begin > text->begin ? begin : text->begin;
@@ -114,7 +112,7 @@ int embedding_decoder_compute(struct engine *engine)
     struct embedding_batch *batch = &embedder->batch;
     const int32_t begin = batch->computed, left = (int32_t)batch->tokens.count - begin;
     const int32_t end = begin + (left < engine->prefill_chunk ? left : engine->prefill_chunk);
-    void **pages = embedder->pages;
+    const struct forward_page *pages = embedder->pages;
     int status = 0;
     for (int32_t i = 0; i < batch->text_count; i++) {
         add_text(engine, &batch->texts[i], pages, begin, end);

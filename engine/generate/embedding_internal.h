@@ -49,8 +49,8 @@ struct embedder {
     struct blas *blas; /* of an encoder */
     struct encoder *encoder;
 
-    float *state; /* of a decoder: [width], of one token */
-    void **pages; /* of its batch: each text's behind those of the one before */
+    float *state;               /* of a decoder: [width], of one token */
+    struct forward_page *pages; /* of its batch: each text's behind those of the one before */
     int32_t page_count;
     int32_t pages_wanted; /* by a text that is alone and needs more than are granted */
 };

@@ -3,9 +3,9 @@
  * Everything that can refuse a file comes first, so that no model is brought into memory that can't
  * run: header, configuration and tensors; then the weights' pages; then memory; then the tokenizer.
  *
- * Pages that are in the page cache already are left where they are: whoever computes first maps them
- * sixteen at a time and on all threads, in less than half of the time that it takes to map them
- * beforehand. */
+ * Pages that are in the page cache already are left where they are: whoever computes first maps
+ * them sixteen at a time and on all threads, in less than half of the time that it takes to map
+ * them beforehand. */
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
@@ -77,8 +77,9 @@ static int open_generation(struct engine *engine, const struct engine_options *o
 {
     const struct model_config *config = &engine->model.config;
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
-    engine->kv =
-        kv_open(kv_round(forward_page_bytes(config, options->kv_format)), options->kv_bytes);
+    engine->kv = prefix_open_kv(config, options->kv_format, options->kv_bytes);
+    engine->window = forward_window(config);
+    prefix_open(&engine->prefix, &engine->kv, options->prefix_cache, engine->window);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
     engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
     engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
@@ -185,13 +186,14 @@ void engine_close(struct engine *engine)
     if (!engine)
         return;
     for (int i = 0; i < engine->running_count; i++)
-        sequence_close(engine->running[i], &engine->kv);
+        sequence_close(engine->running[i], &engine->prefix);
     while (engine->queue_first) {
         struct sequence *next = engine->queue_first->next;
-        sequence_close(engine->queue_first, &engine->kv);
+        sequence_close(engine->queue_first, &engine->prefix);
         engine->queue_first = next;
     }
     embedding_close(engine);
+    prefix_close(&engine->prefix);
     kv_close(&engine->kv);
     forward_close(engine->forward);
     if (engine->threads)

@@ -9,6 +9,7 @@
 
 #include "engine.h"
 #include "generate/constraint.h"
+#include "generate/prefix.h"
 #include "generate/sequence.h"
 #include "load/gguf.h"
 #include "model/forward.h"
@@ -27,6 +28,8 @@ struct engine {
     int threads_used;
     struct forward *forward;
     struct kv kv;
+    struct prefix prefix;
+    int32_t window; /* positions that the window parts of pages are needed for; 0: none are */
     struct embedder *embedder; /* NULL: the model generates */
     int32_t context;
     int32_t prefill_chunk;

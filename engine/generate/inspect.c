@@ -54,8 +54,8 @@ static uint64_t fixed_bytes(const struct engine *engine, const struct engine_opt
 {
     const struct gguf *gguf = engine->gguf;
     const struct model_config *config = &engine->model.config;
-    return scratch_bytes(config, options) + model_bytes(config) + text_bytes(engine) +
-           gguf_own_bytes(gguf) + gguf_tensor_count(gguf) * TENSOR_BYTES +
+    return sizeof *engine + scratch_bytes(config, options) + model_bytes(config) +
+           text_bytes(engine) + gguf_own_bytes(gguf) + gguf_tensor_count(gguf) * TENSOR_BYTES +
            gguf_key_count(gguf) * KEY_BYTES + (uint64_t)options->threads * THREAD_BYTES +
            PROCESS_BYTES;
 }
@@ -64,11 +64,11 @@ struct engine_plan engine_make_plan(const struct engine *engine,
                                     const struct engine_options *options)
 {
     const struct model_config *config = &engine->model.config;
+    const struct kv kv = prefix_open_kv(config, options->kv_format, 0);
     struct engine_plan plan = {
         .weight_bytes = gguf_file_bytes(engine->gguf),
         .fixed_bytes = fixed_bytes(engine, options),
-        .kv_page_bytes =
-            config->family->encoder ? 0 : kv_round(forward_page_bytes(config, options->kv_format)),
+        .kv_page_bytes = config->family->encoder ? 0 : kv_page_total(&kv),
         .context = config->context,
     };
     uint64_t tokens = config->context < ENGINE_KV_TOKENS_INITIAL ? (uint64_t)config->context

@@ -13,22 +13,21 @@ struct reading {
     struct engine *engine;
     const int32_t *tokens;
     size_t count;
-    void **pages;
+    struct forward_page *pages;
     size_t page_count;
 };
 
 static int take_pages(struct reading *reading, struct error *error)
 {
-    struct kv *kv = &reading->engine->kv;
+    const struct kv *kv = &reading->engine->kv;
     size_t wanted = (reading->count + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
     reading->pages = memory_try(wanted, sizeof *reading->pages);
     while (reading->pages && reading->page_count < wanted) {
-        void *page = kv_take(kv);
-        if (!page)
+        if (!prefix_take(&reading->engine->prefix, &reading->pages[reading->page_count]))
             return error_set(error, ENOMEM, "%zu tokens need %zu bytes of KV, %llu are granted",
-                             reading->count, wanted * kv->page_bytes,
+                             reading->count, (size_t)kv_page_total(kv) * wanted,
                              (unsigned long long)kv->granted_bytes);
-        reading->pages[reading->page_count++] = page;
+        reading->page_count++;
     }
     return reading->pages ? 0
                           : error_set(error, ENOMEM, "no memory for %zu tokens", reading->count);
@@ -92,7 +91,7 @@ int engine_logits(struct engine *engine, const int32_t *tokens, size_t count,
     if (!status)
         status = read_all(&reading, row, owner, error);
     for (size_t i = 0; i < reading.page_count; i++)
-        kv_give(&engine->kv, reading.pages[i]);
+        kv_give(&engine->kv, &reading.pages[i]);
     free(reading.pages);
     return status;
 }

@@ -1,8 +1,11 @@
 /* schedule.c - continuous batching: which tokens a step computes, and what becomes of its logits.
  *
  * A step takes one token of every decoding sequence and up to a chunk of unread prompt tokens, the
- * oldest sequence first.  Sequences come and go between steps.  One that lacks a KV page sits out;
- * the owner is asked once for what all of them lack. */
+ * oldest sequence first.  Where few sequences decode and nothing else is to be done, tokens that
+ * are guessed to come next go with them: of each the logits are computed, and as long as what is
+ * drawn is what was guessed, the next row of logits is drawn from too.  Sequences come and go
+ * between steps.  One that lacks a KV page sits out; the owner is asked once for what all of them
+ * lack. */
 #include "generate/engine_internal.h"
 
 #include "base/clock.h"
@@ -18,12 +21,23 @@ _Static_assert((int)ENGINE_STOP_BYTES_MAX == (int)STOP_BYTES_MAX, "see above");
 /* Tokens of an answer for which memory is asked in advance: a need is an exchange of messages. */
 enum { NEED_TOKENS = 256 };
 
-/* A step in the making: the sequences whose tokens want logits, in the batch's order. */
+/* More sequences than these fill the kernels' columns without guesses. */
+enum { DRAFTING_SEQUENCES_MAX = 2 };
+_Static_assert(DRAFTING_SEQUENCES_MAX *(1 + DRAFT_TOKENS_MAX) <= ENGINE_SEQUENCES_MAX,
+               "guesses have room in the rows of logits");
+
+/* A sequence that has logits to choose from: of its last token, and of the guesses behind it. */
+struct choice {
+    struct sequence *sequence;
+    int32_t rows;
+};
+
+/* A step in the making: whose tokens want logits, in the batch's order. */
 struct step {
     struct engine *engine;
     const struct engine_sink *sink;
-    struct sequence *choosing[ENGINE_SEQUENCES_MAX];
-    int32_t choosing_count;
+    struct choice choices[ENGINE_SEQUENCES_MAX];
+    int32_t choice_count;
 };
 
 const char *engine_finish_name(enum engine_finish finish)
@@ -120,7 +134,7 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
         return status;
     status = engine_prepare_choice(engine, request, sequence, error);
     if (status) {
-        sequence_close(sequence, &engine->kv);
+        sequence_close(sequence, &engine->prefix);
         return status;
     }
     *engine->queue_last = sequence;
@@ -150,7 +164,7 @@ static void end(struct engine *engine, const struct engine_sink *sink, struct se
     sequence->usage.ended_us = clock_now_us();
     struct engine_usage usage = sequence->usage;
     uint64_t id = sequence->id;
-    sequence_close(sequence, &engine->kv);
+    sequence_close(sequence, &engine->prefix);
     sink->done(sink->owner, id, finish, &usage, error);
 }
 
@@ -214,17 +228,23 @@ static void admit(struct engine *engine)
 
 /* ---- a batch ---- */
 
-static void add_token(struct step *step, struct sequence *sequence, int32_t token, bool last)
+/* The sequence's next tokens, known ones and then guesses.  The logits of the last known one and of
+ * those behind it are wanted. */
+static void add_tokens(struct step *step, struct sequence *sequence, int32_t count)
 {
     struct engine *engine = step->engine;
-    engine->batch[engine->batch_count++] = (struct forward_token){
-        .token = token,
-        .position = sequence->position++,
-        .pages = sequence->pages,
-        .wants_logits = last,
-    };
-    if (last)
-        step->choosing[step->choosing_count++] = sequence;
+    if (sequence->usage.started_us == 0)
+        sequence->usage.started_us = clock_now_us();
+    for (int32_t n = 0; n < count; n++, sequence->position++)
+        engine->batch[engine->batch_count++] = (struct forward_token){
+            .token = sequence->tokens[sequence->position],
+            .position = sequence->position,
+            .pages = sequence->pages,
+            .wants_logits = sequence_unread(sequence) <= 1,
+        };
+    if (sequence_unread(sequence) <= 0)
+        step->choices[step->choice_count++] =
+            (struct choice){sequence, 1 - sequence_unread(sequence)};
 }
 
 /* Room for up to `count` tokens; none marks the sequence, or ends it when it is not the grant but
@@ -232,38 +252,50 @@ static void add_token(struct step *step, struct sequence *sequence, int32_t toke
 static int32_t reserve(struct step *step, struct sequence *sequence, int32_t count)
 {
     struct engine *engine = step->engine;
-    int32_t room = sequence_reserve(sequence, &engine->kv, count);
+    int32_t room = sequence_reserve(sequence, &engine->prefix, count);
     sequence->starved = room == 0;
     if (room == 0 && kv_available(&engine->kv) > 0)
         fail(engine, step->sink, sequence, ENOMEM, "the system has no memory for KV pages");
     return room;
 }
 
+/* Whether guesses may go with the step: a prompt's tokens are not kept waiting for them. */
+static bool has_room_for_guesses(const struct engine *engine)
+{
+    for (int i = 0; i < engine->running_count; i++)
+        if (!sequence_writes(engine->running[i]))
+            return false;
+    return engine->running_count <= DRAFTING_SEQUENCES_MAX;
+}
+
 /* Older sequences first, so that whoever lacks a page waits for older ones only. */
 static void compose(struct step *step)
 {
     struct engine *engine = step->engine;
+    const bool guesses = has_room_for_guesses(engine);
     int32_t chunk = engine->prefill_chunk;
     engine->batch_count = 0;
     for (int i = 0; i < engine->running_count; i++) {
         struct sequence *sequence = engine->running[i];
-        int32_t unread = sequence_unread(sequence);
+        const bool writes = sequence_writes(sequence);
         sequence->starved = false;
-        if (unread > 0 && chunk == 0)
+        if (engine->window)
+            sequence_forget(sequence, &engine->kv, engine->window);
+        if (!writes && chunk == 0)
             continue;
-        int32_t wanted = unread <= 0 ? 1 : unread < chunk ? unread : chunk;
-        int32_t room = reserve(step, sequence, wanted);
+        if (!writes)
+            sequence_skip(sequence, &engine->prefix);
+        int32_t wanted = sequence_unread(sequence);
+        if (!writes && wanted > chunk)
+            wanted = chunk;
+        if (guesses)
+            wanted += sequence_guess(sequence, engine->running_count - 1);
+        const int32_t room = reserve(step, sequence, wanted);
         if (room == 0)
             continue;
-        if (unread <= 0) {
-            add_token(step, sequence, sequence->token, true);
-            continue;
-        }
-        if (sequence->usage.started_us == 0)
-            sequence->usage.started_us = clock_now_us();
-        chunk -= room;
-        for (int32_t n = 0; n < room; n++, unread--)
-            add_token(step, sequence, sequence->prompt.ids[sequence->position], unread == 1);
+        if (!writes)
+            chunk -= room;
+        add_tokens(step, sequence, room);
     }
     close_holes(engine);
 }
@@ -297,7 +329,8 @@ static bool is_stop_token(const struct sequence *sequence, int32_t token)
     return false;
 }
 
-static void choose(struct step *step, struct sequence *sequence, float *logits)
+/* The next token from a row of logits.  Returns whether the answer goes on. */
+static bool choose(struct step *step, struct sequence *sequence, float *logits)
 {
     struct engine *engine = step->engine;
     const struct engine_sink *sink = step->sink;
@@ -306,18 +339,17 @@ static void choose(struct step *step, struct sequence *sequence, float *logits)
     int32_t token;
     if (engine_choose(engine, sequence, logits, &token, &logprobs, &error)) {
         fail(engine, sink, sequence, error.code, error.text);
-        return;
+        return false;
     }
     if (token == VOCABULARY_NONE) {
         show(step, sequence, stop_flush(&sequence->stop));
         end_running(engine, sink, sequence, ENGINE_STOP, NULL);
-        return;
+        return false;
     }
     struct engine_usage *usage = &sequence->usage;
     if (usage->completion_tokens++ == 0)
         usage->first_token_us = clock_now_us();
-    sequence->token = token;
-    sampler_saw(&sequence->sampler, token);
+    sequence_append(sequence, token);
     if (sink->token)
         sink->token(sink->owner, sequence->id, token, sequence->wants_logprobs ? &logprobs : NULL);
     bool ends = tokenizer_is_end(engine->tokenizer, token) || is_stop_token(sequence, token);
@@ -328,19 +360,47 @@ static void choose(struct step *step, struct sequence *sequence, float *logits)
         show(step, sequence, stop_flush(&sequence->stop));
     if (stopped || ends || full)
         end_running(engine, sink, sequence, stopped || ends ? ENGINE_STOP : ENGINE_LENGTH, NULL);
+    return !(stopped || ends || full);
+}
+
+/* From the rows of a sequence: each behind the first counts if what was drawn from the one before
+ * is the token that it was computed for.  Keys and values of wrong guesses are written over. */
+static void choose_all(struct step *step, const struct choice *choice, int32_t first_row)
+{
+    struct sequence *sequence = choice->sequence;
+    struct engine_usage *usage = &sequence->usage;
+    usage->drafted_tokens += choice->rows - 1;
+    for (int32_t row = 0; row < choice->rows; row++) {
+        const int32_t guess = row + 1 < choice->rows ? sequence->tokens[sequence->count] : -1;
+        sequence->position = sequence->count;
+        if (!choose(step, sequence, forward_logits(step->engine->forward, first_row + row)) ||
+            sequence->tokens[sequence->position] != guess)
+            return;
+        usage->accepted_tokens++;
+    }
 }
 
 /* ---- memory ---- */
 
+/* How many window parts a sequence holds at most besides those of known pages: those of a window
+ * and of what a step adds to it, which begin and end somewhere in a page. */
+static int32_t window_pages(const struct engine *engine)
+{
+    const int32_t step =
+        engine->prefill_chunk > DRAFT_TOKENS_MAX ? engine->prefill_chunk : DRAFT_TOKENS_MAX + 1;
+    return engine->window ? (engine->window + step) / KV_PAGE_TOKENS + 2 : 0;
+}
+
 static void ask_for_memory(struct engine *engine, const struct engine_sink *sink)
 {
-    uint64_t pages = 0;
+    uint64_t wanted_bytes = 0;
     if (engine->need_asked)
         return;
     for (int i = 0; i < engine->running_count; i++)
         if (engine->running[i]->starved)
-            pages += sequence_wanted_pages(engine->running[i], NEED_TOKENS);
-    uint64_t bytes = pages ? kv_missing_bytes(&engine->kv, pages) : 0;
+            wanted_bytes += sequence_wanted_bytes(engine->running[i], &engine->kv, NEED_TOKENS,
+                                                  window_pages(engine));
+    uint64_t bytes = wanted_bytes ? kv_missing_bytes(&engine->kv, wanted_bytes) : 0;
     if (bytes == 0)
         return;
     engine->need_asked = true;
@@ -388,9 +448,11 @@ bool engine_step(struct engine *engine, const struct engine_sink *sink)
     compose(&step);
     if (engine->batch_count)
         forward_run(engine->forward, engine->threads_used, engine->batch, engine->batch_count);
-    for (int32_t i = 0; i < step.choosing_count; i++)
-        choose(&step, step.choosing[i], forward_logits(engine->forward, i));
+    for (int32_t i = 0, row = 0; i < step.choice_count; row += step.choices[i++].rows)
+        choose_all(&step, &step.choices[i], row);
     close_holes(engine);
+    for (int i = 0; i < engine->running_count; i++)
+        sequence_share(engine->running[i], &engine->prefix);
     ask_for_memory(engine, sink);
     return can_go_on(engine);
 }

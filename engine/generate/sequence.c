@@ -65,11 +65,10 @@ static int copy_lists(struct sequence *sequence, const struct engine_request *re
 
 static void watch_prompt(struct sequence *sequence)
 {
-    const struct tokens *prompt = &sequence->prompt;
-    size_t recent =
-        prompt->count < SAMPLING_HISTORY_TOKENS ? prompt->count : SAMPLING_HISTORY_TOKENS;
-    for (size_t i = prompt->count - recent; i < prompt->count; i++)
-        sampler_saw(&sequence->sampler, prompt->ids[i]);
+    const int32_t count = sequence->count;
+    for (int32_t i = count > SAMPLING_HISTORY_TOKENS ? count - SAMPLING_HISTORY_TOKENS : 0;
+         i < count; i++)
+        sampler_saw(&sequence->sampler, sequence->tokens[i]);
 }
 
 static int32_t answer_max(const struct engine_request *request, int32_t room)
@@ -78,6 +77,18 @@ static int32_t answer_max(const struct engine_request *request, int32_t room)
         return request->max_tokens;
     return request->default_tokens && request->default_tokens < room ? request->default_tokens
                                                                      : room;
+}
+
+/* The caller's prompt, with room for the answer behind it. */
+static int take_tokens(struct sequence *sequence, struct tokens *prompt)
+{
+    size_t room = prompt->count + (size_t)sequence->answer_max;
+    sequence->count = (int32_t)prompt->count;
+    sequence->tokens = realloc(prompt->ids, room * sizeof *prompt->ids);
+    if (!sequence->tokens)
+        return -ENOMEM;
+    *prompt = (struct tokens){0};
+    return 0;
 }
 
 int sequence_open(uint64_t id, const struct engine_request *request, struct tokens *prompt,
@@ -95,54 +106,118 @@ int sequence_open(uint64_t id, const struct engine_request *request, struct toke
         free(sequence);
         return status;
     }
+    const int32_t read = (int32_t)prompt->count;
     sequence->id = id;
-    sequence->prompt = *prompt;
-    *prompt = (struct tokens){0};
-    int32_t read = (int32_t)sequence->prompt.count;
+    sequence->owner = request->owner;
+    sequence->drafts = request->speculate;
+    sequence->draft = draft_new();
     sequence->answer_max = answer_max(request, context - read);
     sequence->sampler = sampler_new(&request->sampling);
-    watch_prompt(sequence);
     sequence->usage.prompt_tokens = read;
     sequence->pages = memory_try((size_t)pages_for((int64_t)read + sequence->answer_max),
                                  sizeof *sequence->pages);
-    if (!sequence->pages || copy_lists(sequence, request)) {
+    if (!sequence->pages || take_tokens(sequence, prompt) || copy_lists(sequence, request)) {
+        tokens_free(prompt);
         sequence_close(sequence, NULL);
         return error_set(error, ENOMEM, "no memory for a request");
     }
+    watch_prompt(sequence);
     *out = sequence;
     return 0;
 }
 
-void sequence_close(struct sequence *sequence, struct kv *kv)
+void sequence_close(struct sequence *sequence, struct prefix *prefix)
 {
-    for (int32_t i = 0; i < sequence->page_count; i++)
-        kv_give(kv, sequence->pages[i]);
+    if (sequence->page_count) {
+        sequence_share(sequence, prefix);
+        prefix_release(prefix, sequence->known);
+    }
+    for (int32_t i = sequence->known_count; i < sequence->page_count; i++)
+        kv_give(prefix->kv, &sequence->pages[i]);
     free(sequence->pages);
+    free(sequence->tokens);
     free(sequence->biases);
     constraint_close(sequence->constraint);
-    tokens_free(&sequence->prompt);
     stop_close(&sequence->stop);
     free(sequence);
 }
 
-int32_t sequence_reserve(struct sequence *sequence, struct kv *kv, int32_t count)
+static void add_known(struct sequence *sequence, struct prefix_note *note)
+{
+    sequence->pages[sequence->known_count++] = prefix_page(note);
+    sequence->known = note;
+}
+
+void sequence_skip(struct sequence *sequence, struct prefix *prefix)
+{
+    while (sequence->position == sequence->known_count * KV_PAGE_TOKENS &&
+           sequence->page_count == sequence->known_count &&
+           sequence_unread(sequence) > KV_PAGE_TOKENS) {
+        struct prefix_note *note = prefix_find(prefix, sequence->owner, sequence->known,
+                                               sequence->tokens + sequence->position);
+        if (!note)
+            return;
+        add_known(sequence, note);
+        sequence->page_count++;
+        sequence->position += KV_PAGE_TOKENS;
+        sequence->usage.cached_tokens += KV_PAGE_TOKENS;
+    }
+}
+
+void sequence_append(struct sequence *sequence, int32_t token)
+{
+    sequence->tokens[sequence->count++] = token;
+    sampler_saw(&sequence->sampler, token);
+    if (sequence->drafts)
+        draft_watch(&sequence->draft, sequence->tokens, sequence->count);
+}
+
+int32_t sequence_guess(struct sequence *sequence, int32_t others)
+{
+    const int32_t left = sequence->answer_max - sequence->usage.completion_tokens - 1;
+    if (!sequence->drafts || left <= 0)
+        return 0;
+    return draft_write(&sequence->draft, sequence->tokens, sequence->count,
+                       left < DRAFT_TOKENS_MAX ? left : DRAFT_TOKENS_MAX, others);
+}
+
+void sequence_share(struct sequence *sequence, struct prefix *prefix)
+{
+    while (sequence->known_count < prefix->depth_max &&
+           (sequence->known_count + 1) * KV_PAGE_TOKENS <= sequence->position) {
+        const int32_t at = sequence->known_count;
+        add_known(sequence,
+                  prefix_add(prefix, sequence->owner, sequence->known,
+                             sequence->tokens + at * KV_PAGE_TOKENS, &sequence->pages[at]));
+    }
+}
+
+void sequence_forget(struct sequence *sequence, struct kv *kv, int32_t window)
+{
+    const int32_t first = sequence->position + 1 - window;
+    for (; (sequence->forgotten_count + 1) * KV_PAGE_TOKENS <= first; sequence->forgotten_count++)
+        if (sequence->forgotten_count >= sequence->known_count)
+            kv_give_part(kv, &sequence->pages[sequence->forgotten_count], FORWARD_WINDOW);
+}
+
+int32_t sequence_reserve(struct sequence *sequence, struct prefix *prefix, int32_t count)
 {
     int32_t wanted = pages_for((int64_t)sequence->position + count);
-    while (sequence->page_count < wanted) {
-        void *page = kv_take(kv);
-        if (!page)
-            break;
-        sequence->pages[sequence->page_count++] = page;
-    }
+    while (sequence->page_count < wanted &&
+           prefix_take(prefix, &sequence->pages[sequence->page_count]))
+        sequence->page_count++;
     int32_t room = sequence->page_count * KV_PAGE_TOKENS - sequence->position;
     return room < count ? room : count;
 }
 
-uint64_t sequence_wanted_pages(const struct sequence *sequence, int32_t tokens)
+uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct kv *kv, int32_t tokens,
+                               int32_t window_pages)
 {
-    int64_t all = (int64_t)sequence->prompt.count + sequence->answer_max;
-    int64_t unread = sequence_unread(sequence);
-    int64_t next = sequence->position + (unread > 0 ? unread : 0) + tokens;
-    int32_t pages = pages_for(next < all ? next : all);
-    return pages > sequence->page_count ? (uint64_t)(pages - sequence->page_count) : 0;
+    const int64_t all = (int64_t)sequence->usage.prompt_tokens + sequence->answer_max;
+    const int64_t next = (int64_t)sequence->count + tokens;
+    const int32_t lacking = pages_for(next < all ? next : all) - sequence->page_count;
+    const int32_t unused = window_pages - (sequence->page_count - sequence->forgotten_count);
+    const int32_t windows = lacking < unused ? lacking : unused;
+    return (lacking > 0 ? (uint64_t)lacking * kv->part_bytes[FORWARD_GLOBAL] : 0) +
+           (windows > 0 ? (uint64_t)windows * kv->part_bytes[FORWARD_WINDOW] : 0);
 }

@@ -1,8 +1,9 @@
 /* sequence.h - one request on its way from a prompt to an answer.
  *
- *   waiting in the queue -> prefilling: position < prompt.count -> decoding -> ended
+ *   waiting in the queue -> reading its prompt -> writing its answer -> ended
  *
- * Owns:     its prompt, its KV pages, the state of its sampler and of its stop strings.
+ * Owns:     its tokens, its KV pages, the state of its sampler and of its stop strings.  Pages that
+ *           the index knows it shares with other sequences.
  * Promise:  everything but KV pages is allocated when it is opened.
  * Threads:  one.
  */
@@ -11,19 +12,26 @@
 
 #include "engine.h"
 #include "generate/constraint.h"
-#include "generate/kv.h"
+#include "generate/draft.h"
+#include "generate/prefix.h"
 #include "generate/sampler.h"
 #include "generate/stop.h"
 
 struct sequence {
     struct sequence *next; /* in the queue */
     uint64_t id;
-    struct tokens prompt;
+    uint32_t owner;     /* whose pages it may share */
+    int32_t *tokens;    /* [count], room for the whole prompt and answer; guesses behind `count` */
+    int32_t count;      /* of the prompt and the answer so far */
     int32_t answer_max; /* tokens; prompt and answer fit the context */
-    int32_t position;   /* tokens whose keys and values are in the pages */
-    int32_t token;      /* the last one chosen, not yet in the pages */
-    void **pages;       /* [page_count], room for the whole prompt and answer */
+    int32_t position;   /* tokens whose keys and values are in the pages; below `count` */
+    struct forward_page *pages; /* [page_count], room for the whole prompt and answer */
     int32_t page_count;
+    int32_t forgotten_count;   /* of its first pages: their window part is not read any more */
+    int32_t known_count;       /* of its first pages: full, and known to the index */
+    struct prefix_note *known; /* the last of them */
+    bool drafts;               /* whether it guesses */
+    struct draft draft;
     bool cancelled;
     bool starved; /* its last step lacked a page */
     struct sampler sampler;
@@ -43,19 +51,47 @@ int sequence_open(uint64_t id, const struct engine_request *request, struct toke
                   int32_t context, size_t piece_bytes_max, struct sequence **out,
                   struct error *error);
 
-/* Gives its pages back to `kv`. */
-void sequence_close(struct sequence *sequence, struct kv *kv);
+/* Gives its pages back, or leaves them to the index. */
+void sequence_close(struct sequence *sequence, struct prefix *prefix);
 
+/* The last token of the prompt has been read. */
+static inline bool sequence_writes(const struct sequence *sequence)
+{
+    return sequence->usage.completion_tokens > 0;
+}
+
+/* Tokens that are not in the pages yet: of the prompt, or the last one of the answer.  At least 1
+ * between two steps. */
 static inline int32_t sequence_unread(const struct sequence *sequence)
 {
-    return (int32_t)sequence->prompt.count - sequence->position; /* of the prompt; <= 0: decoding */
+    return sequence->count - sequence->position;
 }
+
+/* Skip what the index knows of the unread prompt, but not its last token: the answer begins with
+ * the logits of that one. */
+void sequence_skip(struct sequence *sequence, struct prefix *prefix);
+
+/* The answer's next token. */
+void sequence_append(struct sequence *sequence, int32_t token);
+
+/* Guess tokens behind the known ones, in a step that has `others` columns already.  Returns how
+ * many. */
+int32_t sequence_guess(struct sequence *sequence, int32_t others);
+
+/* Let the index know the pages that are full. */
+void sequence_share(struct sequence *sequence, struct prefix *prefix);
+
+/* Give back the window parts that no token from `position` on will read; known pages stay whole. */
+void sequence_forget(struct sequence *sequence, struct kv *kv, int32_t window);
 
 /* Take pages for `count` more tokens, as many as can be had.  Returns for how many there is room.
  */
-int32_t sequence_reserve(struct sequence *sequence, struct kv *kv, int32_t count);
+int32_t sequence_reserve(struct sequence *sequence, struct prefix *prefix, int32_t count);
 
-/* Pages that it lacks for what it does next: the rest of its prompt, and `tokens` of its answer. */
-uint64_t sequence_wanted_pages(const struct sequence *sequence, int32_t tokens);
+/* Bytes of the pages that it lacks for what it does next: its unread tokens, and `tokens` of its
+ * answer.  It never holds more than `window_pages` window parts, besides those of known
+ * pages. */
+uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct kv *kv, int32_t tokens,
+                               int32_t window_pages);
 
 #endif

@@ -10,9 +10,42 @@
 #include <errno.h>
 #include <stdlib.h>
 
-size_t forward_page_bytes(const struct model_config *config, enum kv_format format)
+enum forward_part layer_part(const struct model_config *config, int32_t layer)
 {
-    return kv_page_bytes(config->kv_heads, config->head_size, format) * (size_t)config->layers;
+    return config->windowed[layer] && config->window < config->context ? FORWARD_WINDOW
+                                                                       : FORWARD_GLOBAL;
+}
+
+static int32_t part_layers(const struct model_config *config, enum forward_part part)
+{
+    int32_t layers = 0;
+    for (int32_t i = 0; i < config->layers; i++)
+        layers += layer_part(config, i) == part;
+    return layers;
+}
+
+size_t forward_part_bytes(const struct model_config *config, enum forward_part part,
+                          enum kv_format format)
+{
+    return kv_page_bytes(config->kv_heads, config->head_size, format) *
+           (size_t)part_layers(config, part);
+}
+
+int32_t forward_window(const struct model_config *config)
+{
+    return part_layers(config, FORWARD_WINDOW) ? config->window : 0;
+}
+
+/* Where each layer's keys and values begin in its part of a page. */
+static void place_layers(struct forward *forward)
+{
+    const struct model_config *config = &forward->model->config;
+    size_t used[FORWARD_PARTS] = {0};
+    for (int32_t i = 0; i < config->layers; i++) {
+        const enum forward_part part = layer_part(config, i);
+        forward->offsets[i] = used[part];
+        used[part] += kv_page_bytes(config->kv_heads, config->head_size, forward->kv_format);
+    }
 }
 
 size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
@@ -32,6 +65,7 @@ int forward_open(const struct model *model, const struct kernels *kernels, struc
     forward->kernels = kernels;
     forward->threads = threads;
     forward->kv_format = format;
+    place_layers(forward);
     if (scratch_open(forward, tokens_max, logits_max, context)) {
         forward_close(forward);
         return error_set(

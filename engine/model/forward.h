@@ -22,15 +22,29 @@
 
 struct forward;
 
+/* The layers that see all of a text, and those that see a window of it: their parts of a page are
+ * apart, as the latter's are not needed for long. */
+enum forward_part { FORWARD_GLOBAL, FORWARD_WINDOW, FORWARD_PARTS };
+
+/* The keys and values of KV_PAGE_TOKENS positions. */
+struct forward_page {
+    void *parts[FORWARD_PARTS]; /* NULL: the model has no such layers, or no token will read it */
+};
+
 struct forward_token {
-    int32_t token;      /* below the vocabulary */
-    int32_t position;   /* in its sequence; all before are in the pages, or earlier in the batch */
-    void *const *pages; /* of its sequence: position p in pages[p / KV_PAGE_TOKENS], all layers */
+    int32_t token;    /* below the vocabulary */
+    int32_t position; /* in its sequence; all before are in the pages, or earlier in the batch */
+    const struct forward_page *pages; /* of its sequence: position p in p / KV_PAGE_TOKENS */
     bool wants_logits;
 };
 
-/* Bytes of one KV page: KV_PAGE_TOKENS positions of all layers. */
-size_t forward_page_bytes(const struct model_config *config, enum kv_format format);
+/* Bytes of a part of a page; 0 when the model has no such layers. */
+size_t forward_part_bytes(const struct model_config *config, enum forward_part part,
+                          enum kv_format format);
+
+/* Positions, its own included, that a token sees of the window part; 0 when there is none.  Layers
+ * whose window is no shorter than the model's context see all. */
+int32_t forward_window(const struct model_config *config);
 
 /* What the functions below allocate at most. */
 size_t forward_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,

@@ -44,7 +44,8 @@ struct forward {
     enum kv_format kv_format;
     const struct forward_token *tokens; /* of this step */
     int32_t count;
-    int32_t *logit_rows; /* [logits_max]: tokens that want logits */
+    size_t offsets[CONFIG_LAYERS_MAX]; /* of each layer in its part of a page */
+    int32_t *logit_rows;               /* [logits_max]: tokens that want logits */
     int32_t logit_count;
     struct rope ropes[2]; /* of rope_kinds() */
 
@@ -143,6 +144,11 @@ bool product_take(const struct worker *worker, int turn, int32_t items, int grai
  * x += after(weight . vectors + bias).  A barrier must follow. */
 void product_into_stream(const struct worker *worker, const struct linear *linear,
                          const struct activations *vectors, const struct norm *after);
+
+/* ---- forward.c ---- */
+
+/* In which part of a page a layer's keys and values are. */
+enum forward_part layer_part(const struct model_config *config, int32_t layer);
 
 /* ---- layer.c ---- */
 

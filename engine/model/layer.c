@@ -30,17 +30,15 @@ static void shape_heads(const struct forward *forward, float *rows, size_t strid
 static void store(const struct forward *forward, int32_t layer, int32_t begin, int32_t end)
 {
     const struct model_config *config = &forward->model->config;
-    const size_t layer_bytes =
-        kv_page_bytes(config->kv_heads, config->head_size, forward->kv_format);
+    const enum forward_part part = layer_part(config, layer);
     for (int32_t n = 0; n < forward->count; n++) {
         const struct forward_token *token = &forward->tokens[n];
-        char *page = token->pages[token->position / KV_PAGE_TOKENS];
+        char *page = token->pages[token->position / KV_PAGE_TOKENS].parts[part];
         for (int32_t head = begin; head < end; head++) {
             size_t at =
                 (size_t)n * (size_t)key_width(config) + (size_t)head * (size_t)config->head_size;
-            kv_store(page + (size_t)layer * layer_bytes, forward->kv_format, head,
-                     config->head_size, token->position % KV_PAGE_TOKENS, forward->key + at,
-                     forward->value + at);
+            kv_store(page + forward->offsets[layer], forward->kv_format, head, config->head_size,
+                     token->position % KV_PAGE_TOKENS, forward->key + at, forward->value + at);
         }
     }
 }
@@ -94,11 +92,10 @@ static const void **layer_pages(const struct worker *worker, const struct forwar
                                 int32_t layer, int32_t first, int32_t last)
 {
     const struct forward *forward = worker->forward;
-    const struct model_config *config = &forward->model->config;
-    const size_t offset =
-        kv_page_bytes(config->kv_heads, config->head_size, forward->kv_format) * (size_t)layer;
+    const enum forward_part part = layer_part(&forward->model->config, layer);
     for (int32_t i = first / KV_PAGE_TOKENS; i <= last / KV_PAGE_TOKENS; i++)
-        worker->lane->pages[i] = (const char *)token->pages[i] + offset;
+        worker->lane->pages[i] =
+            (const char *)token->pages[i].parts[part] + forward->offsets[layer];
     return worker->lane->pages;
 }
 

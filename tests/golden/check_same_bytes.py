@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The same request gives the same tokens whatever computes it: any number of threads, any chunking
-of its prompt, alone or beside other requests, every instruction set."""
+of its prompt, alone or beside other requests, with guesses or without, every instruction set."""
 import itertools
 
 import golden
@@ -10,9 +10,11 @@ PROMPTS = [
     "The capital of France is",
     "def fibonacci(n):\n",
     "Once upon a time there was a shepherd who " + "counted his sheep and " * 60,
+    "one two three four five six seven eight nine ten, " * 3 + "one two",
 ]
 RUNS = [
     ["-t", 1],
+    ["-t", 2, "--no-speculate"],
     ["-t", 2],
     ["-t", 3],
     ["-t", 2, "--chunk", 1],

@@ -33,12 +33,13 @@ mount_start echo_token_ms=20
 check_same "the files" \
     "context dry_allowed_length dry_base dry_multiplier format frequency_penalty grammar json_schema \
 kv logit_bias logprobs max_tokens min_p mirostat mirostat_eta mirostat_tau presence_penalty raw \
-repeat_penalty seed stop stop_tokens system temperature thinking timeout top_k top_p typical_p" \
+repeat_penalty seed speculate stop stop_tokens system temperature thinking timeout top_k top_p typical_p" \
     "$(find "$M/a/config" -type f -printf '%f\n' | sort | paste -sd' ')"
 check_same "default temperature" 0.7 "$(value temperature)"
 check_same "default top_p" 0.95 "$(value top_p)"
 check_same "default top_k" 40 "$(value top_k)"
 check_same "default raw" 0 "$(value raw)"
+check_same "default speculate" 1 "$(value speculate)"
 
 takes temperature 0 1 0.25 10
 refuses temperature "$invalid" abc 1x "0 1" nan inf "" 0x1
@@ -74,6 +75,8 @@ takes logit_bias "5 -100" "7 0.5"
 takes stop_tokens 2 0
 takes raw 1 0
 refuses raw "$range" 2
+takes speculate 0 1
+refuses speculate "$range" 2
 takes timeout 0 1 3600
 refuses timeout "$range" -1
 

@@ -33,8 +33,8 @@ keys() {
     has last_swap "$T/swap" seq model reason started evicted $phases total_ms loaded_bytes cold_bytes \
         mb_per_s freed_bytes reclaimed_percent page_cache
     jq .last_job "$M/a/status" >"$T/job"
-    has last_job "$T/job" id state finish prompt_tokens cached_tokens completion_tokens queued_ms \
-        prefill_ms decode_ms tok_per_s
+    has last_job "$T/job" id state finish prompt_tokens cached_tokens completion_tokens \
+        drafted_tokens accepted_tokens queued_ms prefill_ms decode_ms tok_per_s
     jq '.models[0]' "$M/status" >"$T/model"
     has 'models[]' "$T/model" model state resident_bytes
     check_same "the daemon's own process" "$daemon" "$(jq .pid "$M/status")"

@@ -87,6 +87,7 @@ static void defaults_are_printed(void **state)
         [CONFIG_RAW] = "0\n",
         [CONFIG_REPEAT_PENALTY] = "1\n",
         [CONFIG_SEED] = "0\n",
+        [CONFIG_SPECULATE] = "1\n",
         [CONFIG_STOP] = "",
         [CONFIG_SYSTEM] = "",
         [CONFIG_TEMPERATURE] = "0.7\n",

@@ -1,7 +1,7 @@
 /* test_engine.c - requests to a loaded model: what they answer, beside what, and how they end. */
 #include "engine.h"
 #include "math/attention.h"
-#include "tests/lib/tiny_model.h"
+#include "tests/lib/run.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,122 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
-
-enum { REQUESTS_MAX = 64, ANSWER_TOKENS_MAX = 600, ANSWER_BYTES_MAX = 8192 };
-
-/* What became of one request; its id is its index. */
-struct answer {
-    int32_t tokens[ANSWER_TOKENS_MAX];
-    int count;
-    char text[ANSWER_BYTES_MAX];
-    size_t length;
-    bool done;
-    enum engine_finish finish;
-    struct engine_usage usage;
-    struct error error;
-};
-
-/* An opened model, a sink, and what it heard. */
-struct run {
-    char path[64];
-    struct engine *engine;
-    struct engine_sink sink;
-    struct answer answers[REQUESTS_MAX];
-    uint64_t need; /* the last one asked for and not yet answered */
-    int needs;
-};
-
-static void take_token(void *owner, uint64_t id, int32_t token, const struct logprobs *logprobs)
-{
-    (void)logprobs;
-    struct answer *answer = &((struct run *)owner)->answers[id];
-    assert_false(answer->done);
-    assert_true(answer->count < ANSWER_TOKENS_MAX);
-    answer->tokens[answer->count++] = token;
-}
-
-static void take_text(void *owner, uint64_t id, struct text text)
-{
-    struct answer *answer = &((struct run *)owner)->answers[id];
-    assert_false(answer->done);
-    assert_true(text.length > 0 && answer->length + text.length < ANSWER_BYTES_MAX);
-    memcpy(answer->text + answer->length, text.bytes, text.length);
-    answer->length += text.length;
-}
-
-static void take_done(void *owner, uint64_t id, enum engine_finish finish,
-                      const struct engine_usage *usage, const struct error *error)
-{
-    struct answer *answer = &((struct run *)owner)->answers[id];
-    assert_false(answer->done);
-    assert_int_equal(error != NULL, finish == ENGINE_FAILED);
-    answer->done = true;
-    answer->finish = finish;
-    answer->usage = *usage;
-    if (error)
-        answer->error = *error;
-}
-
-static void take_need(void *owner, uint64_t bytes)
-{
-    struct run *run = owner;
-    assert_int_equal(run->need, 0); /* asked once until answered */
-    assert_true(bytes > 0);
-    run->need = bytes;
-    run->needs++;
-}
-
-static struct engine_options usual_options(void)
-{
-    return (struct engine_options){.threads = 2, .kv_bytes = 256 << 20};
-}
-
-static struct run *open_run(const struct tiny_model *tiny, const struct engine_options *options)
-{
-    struct run *run = calloc(1, sizeof *run);
-    struct error error;
-    assert_non_null(run);
-    strcpy(run->path, "/tmp/test_engine.XXXXXX");
-    int descriptor = mkstemp(run->path);
-    assert_true(descriptor >= 0);
-    close(descriptor);
-    assert_int_equal(tiny_model_save(tiny, run->path), 0);
-    if (engine_open(run->path, options, &run->engine, &error))
-        fail_msg("%s", error.text);
-    run->sink = (struct engine_sink){run, take_token, take_text, take_done, take_need};
-    return run;
-}
-
-static void close_run(struct run *run)
-{
-    engine_close(run->engine);
-    unlink(run->path);
-    free(run);
-}
-
-static const struct sampling greedy = {.top_p = 1, .repeat_penalty = 1};
-
-static int submit_with(struct run *run, uint64_t id, const char *prompt, int32_t max_tokens,
-                       struct sampling sampling, const char *stop, struct error *error)
-{
-    const struct chat_message message = {text_of("user"), text_of(prompt)};
-    struct text stops[1];
-    if (stop)
-        stops[0] = text_of(stop);
-    const struct engine_request request = {
-        .raw = true,
-        .messages = &message,
-        .message_count = 1,
-        .sampling = sampling,
-        .max_tokens = max_tokens,
-        .stops = stops,
-        .stop_count = stop != NULL,
-    };
-    return engine_submit(run->engine, id, &request, error);
-}
 
 /* A request that names no number of tokens, for a caller that has a limit of its own. */
 static void submit_default(struct run *run, uint64_t id, const char *prompt, int32_t tokens)
@@ -135,30 +21,9 @@ static void submit_default(struct run *run, uint64_t id, const char *prompt, int
     const struct engine_request request = {.raw = true,
                                            .messages = &message,
                                            .message_count = 1,
-                                           .sampling = greedy,
+                                           .sampling = run_greedy,
                                            .default_tokens = tokens};
     assert_int_equal(engine_submit(run->engine, id, &request, NULL), 0);
-}
-
-static void submit(struct run *run, uint64_t id, const char *prompt, int32_t max_tokens)
-{
-    assert_int_equal(submit_with(run, id, prompt, max_tokens, greedy, NULL, NULL), 0);
-}
-
-static void run_all(struct run *run)
-{
-    while (engine_step(run->engine, &run->sink))
-        ;
-}
-
-static void assert_same_answer(const struct answer *a, const struct answer *b)
-{
-    assert_true(a->done && b->done);
-    assert_int_equal(a->finish, b->finish);
-    assert_int_equal(a->count, b->count);
-    assert_memory_equal(a->tokens, b->tokens, (size_t)a->count * sizeof *a->tokens);
-    assert_int_equal(a->length, b->length);
-    assert_memory_equal(a->text, b->text, a->length);
 }
 
 static const char long_prompt[] =
@@ -170,13 +35,13 @@ static const char long_prompt[] =
 static void answer_with(const struct tiny_model *tiny, const struct engine_options *options,
                         bool crowded, struct answer *out)
 {
-    struct run *run = open_run(tiny, options);
+    struct run *run = run_open(tiny, options);
     for (uint64_t id = 1; crowded && id < 8; id++)
-        submit(run, id, &long_prompt[30 * id], (int32_t)(20 + 3 * id));
-    submit(run, 0, long_prompt, 60);
+        run_submit(run, id, &long_prompt[30 * id], (int32_t)(20 + 3 * id));
+    run_submit(run, 0, long_prompt, 60);
     run_all(run);
     *out = run->answers[0];
-    close_run(run);
+    run_close(run);
 }
 
 static void answers_do_not_depend_on_threads_chunks_and_company(void **state)
@@ -187,26 +52,26 @@ static void answers_do_not_depend_on_threads_chunks_and_company(void **state)
     struct answer expected, got;
     for (size_t type = 0; type < sizeof types / sizeof *types; type++) {
         const struct tiny_model tiny = tiny_model_new(types[type], type + 1);
-        struct engine_options options = usual_options();
+        struct engine_options options = run_options();
         answer_with(&tiny, &options, false, &expected);
         assert_in_range(expected.count, 20, 60);
         assert_int_equal(expected.usage.prompt_tokens, strlen(long_prompt) - 6); /* 6 "he" */
         for (int threads = 1; threads <= 3; threads++) {
-            options = usual_options();
+            options = run_options();
             options.threads = threads;
             answer_with(&tiny, &options, threads == 3, &got);
-            assert_same_answer(&got, &expected);
+            run_assert_same(&got, &expected);
         }
         for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
-            options = usual_options();
+            options = run_options();
             options.prefill_chunk = chunks[i];
             answer_with(&tiny, &options, i % 2, &got);
-            assert_same_answer(&got, &expected);
+            run_assert_same(&got, &expected);
         }
-        options = usual_options();
+        options = run_options();
         options.kernels = "portable";
         answer_with(&tiny, &options, true, &got);
-        assert_same_answer(&got, &expected);
+        run_assert_same(&got, &expected);
     }
 }
 
@@ -214,16 +79,16 @@ static void threads_may_change_between_steps(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 1);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.threads = 3;
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, long_prompt, 40);
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, long_prompt, 40);
     run_all(run);
-    submit(run, 1, long_prompt, 40);
+    run_submit(run, 1, long_prompt, 40);
     for (int threads = 0; engine_step(run->engine, &run->sink); threads++)
         engine_set_threads(run->engine, threads % 5); /* 0 and 4 are brought into range */
-    assert_same_answer(&run->answers[0], &run->answers[1]);
-    close_run(run);
+    run_assert_same(&run->answers[0], &run->answers[1]);
+    run_close(run);
 }
 
 /* Keeps the last row. */
@@ -238,8 +103,8 @@ static void an_answer_begins_with_the_likeliest_token_of_the_logits(void **state
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 3);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     float row[TINY_MODEL_VOCABULARY];
     int32_t text[100];
     int32_t best = 0;
@@ -251,20 +116,20 @@ static void an_answer_begins_with_the_likeliest_token_of_the_logits(void **state
     assert_int_equal(engine_logits(run->engine, text, 100, keep_row, row, NULL), 0);
     for (int32_t i = 0; i < TINY_MODEL_VOCABULARY; i++)
         best = row[i] > row[best] ? i : best;
-    submit(run, 0, prompt, 1);
+    run_submit(run, 0, prompt, 1);
     run_all(run);
     assert_int_equal(run->answers[0].count, 1);
     assert_int_equal(run->answers[0].tokens[0], best);
-    close_run(run);
+    run_close(run);
 }
 
 static void logits_refuse_what_is_out_of_range(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 3);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     float row[TINY_MODEL_VOCABULARY];
     int32_t tokens[513] = {0};
     struct engine *engine = run->engine;
@@ -278,19 +143,19 @@ static void logits_refuse_what_is_out_of_range(void **state)
     assert_int_equal(engine_logits(engine, tokens, 6, keep_row, row, NULL), -EINVAL);
     tokens[5] = -1;
     assert_int_equal(engine_logits(engine, tokens, 6, keep_row, row, NULL), -EINVAL);
-    close_run(run);
+    run_close(run);
 }
 
 static void the_text_is_the_tokens_bytes(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 2);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 300);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 300);
     run_all(run);
     const struct answer *answer = &run->answers[0];
-    char expected[ANSWER_BYTES_MAX];
+    char expected[RUN_BYTES_MAX];
     size_t length = 0;
     for (int i = 0; i < answer->count; i++) {
         long bytes = tokenizer_decode(engine_tokenizer(run->engine), answer->tokens[i], false,
@@ -303,17 +168,17 @@ static void the_text_is_the_tokens_bytes(void **state)
     assert_int_equal(answer->usage.completion_tokens, answer->count);
     assert_true(answer->usage.started_us <= answer->usage.first_token_us);
     assert_true(answer->usage.first_token_us <= answer->usage.ended_us);
-    close_run(run);
+    run_close(run);
 }
 
 static void an_answer_ends_at_max_tokens_or_with_the_context(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_F16, 5);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 17);
-    submit(run, 1, "hello", 0);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 17);
+    run_submit(run, 1, "hello", 0);
     submit_default(run, 2, "hello", 25);
     submit_default(run, 3, "hello", 100000);
     run_all(run);
@@ -325,20 +190,20 @@ static void an_answer_ends_at_max_tokens_or_with_the_context(void **state)
     assert_int_equal(run->answers[1].finish, ENGINE_LENGTH);
     assert_int_equal(run->answers[1].count, 512 - 4);
     assert_memory_equal(run->answers[0].tokens, run->answers[1].tokens, 17 * sizeof(int32_t));
-    close_run(run);
+    run_close(run);
 }
 
 static void an_answer_ends_at_an_end_token(void **state)
 {
     (void)state;
     struct tiny_model tiny = tiny_model_new(TENSOR_F32, 1);
-    const struct engine_options options = usual_options();
+    const struct engine_options options = run_options();
     int ended = 0;
     for (tiny.seed = 1; tiny.seed <= 12; tiny.seed++) { /* one token in 130 ends a random answer */
-        struct run *run = open_run(&tiny, &options);
+        struct run *run = run_open(&tiny, &options);
         struct sampling sampling = {.temperature = 2, .top_p = 1, .repeat_penalty = 1};
         sampling.seed = tiny.seed;
-        assert_int_equal(submit_with(run, 0, "hello", 200, sampling, NULL, NULL), 0);
+        assert_int_equal(run_submit_with(run, 0, "hello", 200, sampling, NULL, NULL), 0);
         run_all(run);
         const struct answer *answer = &run->answers[0];
         for (int i = 0; i < answer->count - 1; i++)
@@ -347,7 +212,7 @@ static void an_answer_ends_at_an_end_token(void **state)
             tokenizer_is_end(engine_tokenizer(run->engine), answer->tokens[answer->count - 1]);
         assert_int_equal(answer->finish, end ? ENGINE_STOP : ENGINE_LENGTH);
         ended += end;
-        close_run(run);
+        run_close(run);
     }
     assert_in_range(ended, 1, 12);
 }
@@ -356,9 +221,9 @@ static void an_answer_ends_before_a_stop_string(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 7);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 100);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 100);
     run_all(run);
     const struct answer *whole = &run->answers[0];
     /* Somewhere in the answer are two printable bytes one after the other. */
@@ -369,35 +234,35 @@ static void an_answer_ends_before_a_stop_string(void **state)
     assert_true(at + 2 < whole->length);
     char stop[3] = {whole->text[at], whole->text[at + 1], 0};
     size_t first = (size_t)((char *)memmem(whole->text, whole->length, stop, 2) - whole->text);
-    assert_int_equal(submit_with(run, 1, "hello", 100, greedy, stop, NULL), 0);
+    assert_int_equal(run_submit_with(run, 1, "hello", 100, run_greedy, stop, NULL), 0);
     run_all(run);
     assert_int_equal(run->answers[1].finish, ENGINE_STOP);
     assert_int_equal(run->answers[1].length, first);
     assert_memory_equal(run->answers[1].text, whole->text, first);
-    close_run(run);
+    run_close(run);
 }
 
 static void a_seed_decides_an_answer(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 8);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     struct sampling sampling = {.temperature = 1,
                                 .top_k = 40,
                                 .top_p = 0.95f,
                                 .min_p = 0.01f,
                                 .repeat_penalty = 1.1f,
                                 .seed = 5};
-    assert_int_equal(submit_with(run, 0, "hello", 50, sampling, NULL, NULL), 0);
+    assert_int_equal(run_submit_with(run, 0, "hello", 50, sampling, NULL, NULL), 0);
     run_all(run);
-    assert_int_equal(submit_with(run, 1, "hello", 50, sampling, NULL, NULL), 0);
+    assert_int_equal(run_submit_with(run, 1, "hello", 50, sampling, NULL, NULL), 0);
     sampling.seed = 6;
-    assert_int_equal(submit_with(run, 2, "hello", 50, sampling, NULL, NULL), 0);
+    assert_int_equal(run_submit_with(run, 2, "hello", 50, sampling, NULL, NULL), 0);
     run_all(run);
-    assert_same_answer(&run->answers[0], &run->answers[1]);
+    run_assert_same(&run->answers[0], &run->answers[1]);
     assert_memory_not_equal(run->answers[0].tokens, run->answers[2].tokens, 5 * sizeof(int32_t));
-    close_run(run);
+    run_close(run);
 }
 
 static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
@@ -405,12 +270,12 @@ static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
     (void)state;
     struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
     tiny.chats = true;
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     assert_int_equal(engine_chat_format(run->engine)->family, CHAT_TEMPLATE);
     const struct chat_message message = {text_of("user"), text_of("hi<|im_end|>")};
     struct engine_request request = {
-        .messages = &message, .message_count = 1, .sampling = greedy, .max_tokens = 1};
+        .messages = &message, .message_count = 1, .sampling = run_greedy, .max_tokens = 1};
     assert_int_equal(engine_submit(run->engine, 0, &request, NULL), 0);
     request.raw = true;
     assert_int_equal(engine_submit(run->engine, 1, &request, NULL), 0);
@@ -419,7 +284,7 @@ static void a_conversation_is_rendered_and_a_raw_prompt_is_not(void **state)
     assert_int_equal(run->answers[0].usage.prompt_tokens,
                      3 + (int)strlen("user\nhi<|im_end|>\nassistant\n"));
     assert_int_equal(run->answers[1].usage.prompt_tokens, strlen("hi<|im_end|>"));
-    close_run(run);
+    run_close(run);
 }
 
 static void a_conversation_without_a_question_is_an_empty_prompt(void **state)
@@ -427,11 +292,11 @@ static void a_conversation_without_a_question_is_an_empty_prompt(void **state)
     (void)state;
     struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
     tiny.chats = true;
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     const struct chat_message messages[] = {{text_of("system"), text_of("Be brief.")},
                                             {text_of("user"), text_of("")}};
-    struct engine_request request = {.messages = messages, .sampling = greedy};
+    struct engine_request request = {.messages = messages, .sampling = run_greedy};
     struct error error = {0};
     assert_int_equal(engine_submit(run->engine, 0, &request, &error), -EINVAL);
     request.message_count = 2;
@@ -439,68 +304,68 @@ static void a_conversation_without_a_question_is_an_empty_prompt(void **state)
     assert_non_null(strstr(error.text, "empty"));
     request.message_count = 1;
     assert_int_equal(engine_submit(run->engine, 0, &request, &error), 0);
-    close_run(run);
+    run_close(run);
 }
 
 static void requests_that_can_not_run_are_refused_with_numbers(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 9);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.context = 100;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     char prompt[101];
     struct error error;
     memset(prompt, 'x', sizeof prompt);
     prompt[100] = 0;
     assert_int_equal(engine_context(run->engine), 100);
-    assert_int_equal(submit_with(run, 0, prompt, 0, greedy, NULL, &error), -EMSGSIZE);
+    assert_int_equal(run_submit_with(run, 0, prompt, 0, run_greedy, NULL, &error), -EMSGSIZE);
     assert_non_null(strstr(error.text, "100"));
     prompt[90] = 0;
-    assert_int_equal(submit_with(run, 0, prompt, 11, greedy, NULL, &error), -EMSGSIZE);
+    assert_int_equal(run_submit_with(run, 0, prompt, 11, run_greedy, NULL, &error), -EMSGSIZE);
     assert_true(strstr(error.text, "90") && strstr(error.text, "11"));
-    assert_int_equal(submit_with(run, 0, "", 5, greedy, NULL, &error), -EINVAL);
-    assert_int_equal(submit_with(run, 0, "x", -1, greedy, NULL, &error), -EINVAL);
-    assert_int_equal(submit_with(run, 0, "x", 5, greedy, "", &error), -EINVAL);
-    struct sampling wild = greedy;
+    assert_int_equal(run_submit_with(run, 0, "", 5, run_greedy, NULL, &error), -EINVAL);
+    assert_int_equal(run_submit_with(run, 0, "x", -1, run_greedy, NULL, &error), -EINVAL);
+    assert_int_equal(run_submit_with(run, 0, "x", 5, run_greedy, "", &error), -EINVAL);
+    struct sampling wild = run_greedy;
     wild.top_p = 3;
-    assert_int_equal(submit_with(run, 0, "x", 5, wild, NULL, &error), -EINVAL);
-    assert_int_equal(submit_with(run, 0, prompt, 10, greedy, NULL, NULL), 0);
+    assert_int_equal(run_submit_with(run, 0, "x", 5, wild, NULL, &error), -EINVAL);
+    assert_int_equal(run_submit_with(run, 0, prompt, 10, run_greedy, NULL, NULL), 0);
     run_all(run);
     assert_int_equal(run->answers[0].count, 10);
-    close_run(run);
+    run_close(run);
 }
 
 static void more_requests_than_sequences_all_get_their_answer(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_1, 10);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, long_prompt, 15);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, long_prompt, 15);
     run_all(run);
     for (uint64_t id = 1; id <= 40; id++)
-        submit(run, id, id % 4 ? &long_prompt[id] : long_prompt, 15);
+        run_submit(run, id, id % 4 ? &long_prompt[id] : long_prompt, 15);
     run_all(run);
     for (uint64_t id = 1; id <= 40; id++) {
         assert_true(run->answers[id].done);
         assert_int_equal(run->answers[id].count, 15);
         if (id % 4 == 0)
-            assert_same_answer(&run->answers[id], &run->answers[0]);
+            run_assert_same(&run->answers[id], &run->answers[0]);
     }
-    close_run(run);
+    run_close(run);
 }
 
 static void cancelling_ends_one_request_and_not_its_company(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 12);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 30);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 30);
     run_all(run);
     for (uint64_t id = 1; id <= 35; id++)
-        submit(run, id, "hello", 30);
+        run_submit(run, id, "hello", 30);
     for (int i = 0; i < 10; i++)
         engine_step(run->engine, &run->sink);
     engine_cancel(run->engine, 1);  /* decoding */
@@ -515,39 +380,39 @@ static void cancelling_ends_one_request_and_not_its_company(void **state)
     assert_int_equal(run->answers[35].count, 0);
     run_all(run);
     for (uint64_t id = 2; id <= 34; id++)
-        assert_same_answer(&run->answers[id], &run->answers[0]);
-    close_run(run);
+        run_assert_same(&run->answers[id], &run->answers[0]);
+    run_close(run);
 }
 
 static void closing_ends_what_runs_and_waits(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 12);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     for (uint64_t id = 0; id < 40; id++)
-        submit(run, id, long_prompt, 30);
+        run_submit(run, id, long_prompt, 30);
     engine_step(run->engine, &run->sink);
-    close_run(run); /* the sanitizers and valgrind see what stays */
+    run_close(run); /* the sanitizers and valgrind see what stays */
 }
 
 static void memory_is_asked_for_once_and_answers_stay_the_same(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 13);
-    struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, long_prompt, 200);
+    struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, long_prompt, 200);
     run_all(run);
     struct answer expected = run->answers[0];
     assert_int_equal(run->needs, 0);
-    close_run(run);
+    run_close(run);
 
     options.kv_bytes = 0;
-    run = open_run(&tiny, &options);
+    run = run_open(&tiny, &options);
     uint64_t page = engine_plan(run->engine)->kv_page_bytes, granted = 0;
     for (uint64_t id = 0; id < 8; id++)
-        submit(run, id, long_prompt, 200);
+        run_submit(run, id, long_prompt, 200);
     int rounds = 0;
     for (; !run->answers[7].done && rounds < 1000; rounds++) {
         run_all(run);
@@ -560,24 +425,24 @@ static void memory_is_asked_for_once_and_answers_stay_the_same(void **state)
         run->need = 0;
     }
     for (uint64_t id = 0; id < 8; id++)
-        assert_same_answer(&run->answers[id], &expected);
+        run_assert_same(&run->answers[id], &expected);
     assert_in_range(run->needs, 1, 20);
     /* 8 sequences of 8 pages (477 tokens) each */
     assert_true(granted >= 8 * 8 * page && granted <= 10 * 8 * page);
-    close_run(run);
+    run_close(run);
 }
 
 static void those_with_memory_go_on_while_others_wait_and_are_refused(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 16);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     uint64_t page = engine_plan(run->engine)->kv_page_bytes;
     engine_grant(run->engine, 2 * page);
-    submit(run, 0, "short", 40); /* one page */
-    submit(run, 1, long_prompt, 40);
+    run_submit(run, 0, "short", 40); /* one page */
+    run_submit(run, 1, long_prompt, 40);
     for (int i = 0; i < 5; i++)
         assert_true(engine_step(run->engine, &run->sink));
     assert_true(run->need >= 4 * page); /* of the 5 or 6 in all, one is there */
@@ -592,11 +457,11 @@ static void those_with_memory_go_on_while_others_wait_and_are_refused(void **sta
     run_all(run);
     assert_int_equal(run->answers[0].finish, ENGINE_LENGTH);
     assert_int_equal(run->answers[0].count, 40);
-    submit(run, 2, "another that fits the pages of those that have ended", 60);
+    run_submit(run, 2, "another that fits the pages of those that have ended", 60);
     run_all(run);
     assert_int_equal(run->answers[2].count, 60);
     assert_int_equal(run->needs, 1);
-    close_run(run);
+    run_close(run);
 }
 
 /* Ending all three at once would be two too many: the pages of one are enough for another. */
@@ -604,12 +469,12 @@ static void a_refusal_ends_the_youngest_until_another_can_go_on(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 16);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     engine_grant(run->engine, 3 * engine_plan(run->engine)->kv_page_bytes);
     for (uint64_t id = 0; id < 3; id++)
-        submit(run, id, "one page, and then a second", 60);
+        run_submit(run, id, "one page, and then a second", 60);
     run_all(run);
     assert_true(run->need > 0); /* each has one page and waits for another */
     engine_refuse(run->engine, &run->sink, "no");
@@ -620,21 +485,21 @@ static void a_refusal_ends_the_youngest_until_another_can_go_on(void **state)
     assert_int_equal(run->answers[2].error.code, ENOMEM);
     run_all(run); /* the first takes the page, ends, and leaves two */
     assert_int_equal(run->answers[0].count, 60);
-    assert_same_answer(&run->answers[0], &run->answers[1]);
-    close_run(run);
+    run_assert_same(&run->answers[0], &run->answers[1]);
+    run_close(run);
 }
 
 static void a_refusal_that_comes_too_late_ends_nobody(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     engine_grant(run->engine, engine_plan(run->engine)->kv_page_bytes);
-    submit(run, 0, "one page", 3);
-    submit(run, 1, "one page", 3);
-    submit(run, 2, "one page", 3);
+    run_submit(run, 0, "one page", 3);
+    run_submit(run, 1, "one page", 3);
+    run_submit(run, 2, "one page", 3);
     while (!run->answers[0].done)
         engine_step(run->engine, &run->sink);
     assert_true(run->need > 0);
@@ -644,65 +509,65 @@ static void a_refusal_that_comes_too_late_ends_nobody(void **state)
     while (!run->answers[1].done)
         engine_step(run->engine, &run->sink);
     assert_int_equal(run->answers[1].count, 3);
-    close_run(run);
+    run_close(run);
 }
 
 static void who_is_cancelled_is_not_refused(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 40);
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 40);
     engine_step(run->engine, &run->sink);
     engine_cancel(run->engine, 0);
     engine_refuse(run->engine, &run->sink, "no");
     engine_step(run->engine, &run->sink);
     assert_int_equal(run->answers[0].finish, ENGINE_CANCELLED);
-    close_run(run);
+    run_close(run);
 }
 
 static void pages_that_come_free_end_the_waiting(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
+    struct run *run = run_open(&tiny, &options);
     engine_grant(run->engine, engine_plan(run->engine)->kv_page_bytes);
-    submit(run, 0, "one page", 40);
-    submit(run, 1, "one page", 40);
+    run_submit(run, 0, "one page", 40);
+    run_submit(run, 1, "one page", 40);
     run_all(run); /* the need is never answered */
     assert_int_equal(run->needs, 1);
     assert_true(run->answers[0].done);
-    assert_same_answer(&run->answers[0], &run->answers[1]);
-    close_run(run);
+    run_assert_same(&run->answers[0], &run->answers[1]);
+    run_close(run);
 }
 
 static void a_waiting_request_can_be_cancelled(void **state)
 {
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 14);
-    struct engine_options options = usual_options();
+    struct engine_options options = run_options();
     options.kv_bytes = 0;
-    struct run *run = open_run(&tiny, &options);
-    submit(run, 0, "hello", 40);
+    struct run *run = run_open(&tiny, &options);
+    run_submit(run, 0, "hello", 40);
     assert_false(engine_step(run->engine, &run->sink));
     engine_cancel(run->engine, 0);
     assert_false(engine_step(run->engine, &run->sink));
     assert_int_equal(run->answers[0].finish, ENGINE_CANCELLED);
     assert_int_equal(run->answers[0].usage.started_us, 0);
     engine_grant(run->engine, run->need);
-    close_run(run);
+    run_close(run);
 }
 
 /* A model whose embedding of 'z' is not a number. */
 static struct run *open_broken(void)
 {
     const struct tiny_model tiny = tiny_model_new(TENSOR_F32, 15);
-    const struct engine_options options = usual_options();
-    struct run *run = open_run(&tiny, &options);
+    const struct engine_options options = run_options();
+    struct run *run = run_open(&tiny, &options);
     const float bad = NAN;
     struct gguf *gguf;
     engine_close(run->engine);
@@ -730,8 +595,8 @@ static void a_weight_that_is_not_a_number_ends_the_request_alone(void **state)
     struct run *run = open_broken();
     float row[TINY_MODEL_VOCABULARY];
     const int32_t tokens[] = {'a', 'z'};
-    submit(run, 0, "quiz", 10);
-    submit(run, 1, "quit", 3);
+    run_submit(run, 0, "quiz", 10);
+    run_submit(run, 1, "quit", 3);
     run_all(run);
     assert_int_equal(run->answers[0].finish, ENGINE_FAILED);
     assert_int_equal(run->answers[0].error.code, EIO);
@@ -741,7 +606,7 @@ static void a_weight_that_is_not_a_number_ends_the_request_alone(void **state)
     assert_int_equal(run->answers[1].count, 3);
     assert_int_equal(engine_logits(run->engine, tokens, 1, keep_row, row, NULL), 0);
     assert_int_equal(engine_logits(run->engine, tokens, 2, keep_row, row, NULL), -EIO);
-    close_run(run);
+    run_close(run);
 }
 
 int main(void)

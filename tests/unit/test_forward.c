@@ -15,7 +15,11 @@
 
 #include <cmocka.h>
 
-enum { TOKENS = 150, WIDTH_MAX = 256 }; /* three pages of positions */
+enum {
+    TOKENS = 150,
+    PAGES = TOKENS / KV_PAGE_TOKENS + 1,
+    WIDTH_MAX = 256
+}; /* three pages of positions */
 
 /* A model in memory with everything that a step needs. */
 struct fixture {
@@ -25,7 +29,7 @@ struct fixture {
     struct model model;
     struct threads *threads;
     struct forward *forward;
-    void *pages[TOKENS / KV_PAGE_TOKENS + 1];
+    struct forward_page pages[PAGES];
 };
 
 static void open_fixture(struct fixture *fixture, const struct tiny_model *tiny,
@@ -51,19 +55,22 @@ static void open_fixture(struct fixture *fixture, const struct tiny_model *tiny,
     assert_int_equal(forward_open(&fixture->model, kernels, fixture->threads, TOKENS, TOKENS,
                                   tiny->context, KV_F16, &fixture->forward, NULL),
                      0);
-    for (size_t i = 0; i < TOKENS / KV_PAGE_TOKENS + 1; i++) {
-        size_t bytes = forward_page_bytes(&fixture->model.config, KV_F16);
-        fixture->pages[i] = aligned_alloc(4096, kv_round(bytes));
-        assert_non_null(fixture->pages[i]);
-        memset(fixture->pages[i], 0xFF,
-               bytes); /* half-precision NaNs: unwritten slots don't count */
+    for (size_t i = 0; i < PAGES * FORWARD_PARTS; i++) {
+        const enum forward_part part = i % FORWARD_PARTS;
+        const size_t bytes = forward_part_bytes(&fixture->model.config, part, KV_F16);
+        if (bytes == 0)
+            continue;
+        void *memory = aligned_alloc(4096, kv_round(bytes));
+        assert_non_null(memory);
+        memset(memory, 0xFF, bytes); /* half-precision NaNs: unwritten slots don't count */
+        fixture->pages[i / FORWARD_PARTS].parts[part] = memory;
     }
 }
 
 static void close_fixture(struct fixture *fixture)
 {
-    for (size_t i = 0; i < TOKENS / KV_PAGE_TOKENS + 1; i++)
-        free(fixture->pages[i]);
+    for (size_t i = 0; i < PAGES * FORWARD_PARTS; i++)
+        free(fixture->pages[i / FORWARD_PARTS].parts[i % FORWARD_PARTS]);
     forward_close(fixture->forward);
     threads_close(fixture->threads);
     model_close(&fixture->model);
@@ -402,7 +409,9 @@ static void what_left_all_windows_is_not_read(void **state)
     fill_tokens(tokens);
     open_fixture(&fixture, &tiny, NULL, NULL);
     memcpy(whole, run(&fixture, tokens, 0, TOKENS), sizeof whole);
-    memset(fixture.pages[0], 0xFF, forward_page_bytes(&fixture.model.config, KV_F16)); /* NaN */
+    assert_int_equal(forward_part_bytes(&fixture.model.config, FORWARD_GLOBAL, KV_F16), 0);
+    free(fixture.pages[0].parts[FORWARD_WINDOW]);
+    fixture.pages[0].parts[FORWARD_WINDOW] = NULL;
     assert_memory_equal(run(&fixture, tokens, TOKENS - 1, TOKENS), whole, sizeof whole);
     close_fixture(&fixture);
 }

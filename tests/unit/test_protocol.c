@@ -21,9 +21,11 @@ static const uint16_t types[TYPES] = {
 static void fill_generate(struct protocol_generate *generate)
 {
     *generate = (struct protocol_generate){
+        .owner = 1000,
         .raw = true,
         .thinking = PROTOCOL_THINKING_OFF,
         .format = PROTOCOL_FORMAT_F32,
+        .speculate = true,
         .sampling = {.temperature = 0.5f,
                      .top_p = 0.25f,
                      .min_p = 0.125f,
@@ -62,6 +64,8 @@ static const struct protocol_done done_sample = {.code = ENOMEM,
                                                  .prompt_tokens = 1,
                                                  .cached_tokens = 2,
                                                  .completion_tokens = 3,
+                                                 .drafted_tokens = 8,
+                                                 .accepted_tokens = 7,
                                                  .truncated_texts = 9,
                                                  .started_us = 4,
                                                  .first_token_us = 5,
@@ -124,7 +128,8 @@ static void assert_text(struct text text, const char *expected)
 
 static void check_generate(const struct protocol_generate *generate)
 {
-    assert_true(generate->raw);
+    assert_int_equal(generate->owner, 1000);
+    assert_true(generate->raw && generate->speculate);
     assert_int_equal(generate->thinking, PROTOCOL_THINKING_OFF);
     assert_int_equal(generate->format, PROTOCOL_FORMAT_F32);
     const struct sampling *sampling = &generate->sampling;
@@ -199,6 +204,7 @@ static void check_sample(const struct protocol_message *message)
     case PROTOCOL_DONE:
         assert_int_equal(done->code, ENOMEM);
         assert_int_equal(done->truncated_texts, 9);
+        assert_int_equal(done->drafted_tokens + 10 * done->accepted_tokens, 78);
         assert_int_equal(
             done->prompt_tokens + 10 * done->cached_tokens + 100 * done->completion_tokens, 321);
         assert_int_equal(done->started_us + 10 * done->first_token_us, 54);
@@ -356,10 +362,11 @@ static void bad_counts_and_flags_of_generate_are_refused(void **state)
 {
     (void)state;
     enum {
-        RAW = 0,
+        RAW = 4, /* behind the owner */
         THINKING = RAW + 4,
         FORMAT = THINKING + 4,
-        SAMPLING = FORMAT + 4,
+        SPECULATE = FORMAT + 4,
+        SAMPLING = SPECULATE + 4,
         MAX_TOKENS = SAMPLING + 4 * SAMPLING_PARAMETERS + 8, /* and the seed */
         MESSAGES = MAX_TOKENS + 4 + 4,                       /* logprobs stands between */
         STOPS = MESSAGES + 4,
@@ -375,6 +382,7 @@ static void bad_counts_and_flags_of_generate_are_refused(void **state)
         {RAW, UINT32_MAX},
         {THINKING, PROTOCOL_THINKING_OFF + 1},
         {FORMAT, PROTOCOL_FORMAT_F32 + 1},
+        {SPECULATE, 2},
         {MESSAGES, 0},
         {MESSAGES, 1},
         {MESSAGES, 3},
