@@ -6,7 +6,6 @@ set -euo pipefail
 packages=(
     build-essential meson ninja-build pkg-config
     libfuse3-dev fuse3 libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
-    libopenblas0 # loaded by models that embed
 )
 
 installed() { dpkg-query -W -f '${Status}\n' "$1" 2>/dev/null | grep -q 'ok installed$'; }

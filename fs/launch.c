@@ -5,8 +5,6 @@
  */
 #include "fs/launch.h"
 
-#include "base/cpu.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,7 +24,7 @@ enum {
     ARGUMENT_BYTES_MAX = 3 * PATH_MAX,
 };
 
-/* An argument or environment list for posix_spawn(), which wants strings that it could write to. */
+/* An argument list for posix_spawn(), which wants strings that it could write to. */
 struct arguments {
     char *list[ARGUMENTS_MAX];
     int count;
@@ -86,32 +84,6 @@ static void make_arguments(const struct worker_options *options, struct argument
     add(arguments, options->model_fd < 0 ? options->model_path : model);
 }
 
-/* The daemon's environment, with what OpenBLAS reads when it starts in the worker: one thread for
- * each thread that calls it, and the kernels of this processor unless the user chose others. */
-static char **make_environment(struct arguments *own)
-{
-    static const char threads[] = "OPENBLAS_NUM_THREADS=";
-    const char *kind = cpu_openblas_coretype();
-    char setting[64];
-    size_t inherited = 0, count = 0;
-    while (environ[inherited])
-        inherited++;
-    if (kind && !getenv("OPENBLAS_CORETYPE")) {
-        snprintf(setting, sizeof setting, "OPENBLAS_CORETYPE=%s", kind);
-        add(own, setting);
-    }
-    add(own, "OPENBLAS_NUM_THREADS=1");
-    char **environment = memory_try(inherited + (size_t)own->count + 1, sizeof *environment);
-    if (!environment)
-        return NULL;
-    for (size_t i = 0; i < inherited; i++)
-        if (strncmp(environ[i], threads, sizeof threads - 1) != 0)
-            environment[count++] = environ[i];
-    for (int i = 0; i < own->count; i++)
-        environment[count++] = own->list[i];
-    return environment;
-}
-
 /* The child's ends, all at SOURCE_FD_MIN or above: so no dup2() in the child overwrites the source
  * of a later one. */
 struct child_ends {
@@ -136,8 +108,7 @@ static int set_actions(posix_spawn_file_actions_t *actions, const struct child_e
 }
 
 /* Start the program with no blocked signal and no handler.  Returns 0 or a positive errno. */
-static int spawn(pid_t *pid, char *const *arguments, char *const *environment,
-                 const struct child_ends *child)
+static int spawn(pid_t *pid, char *const *arguments, const struct child_ends *child)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -154,7 +125,7 @@ static int spawn(pid_t *pid, char *const *arguments, char *const *environment,
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         code = set_actions(&actions, child);
         if (!code)
-            code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
+            code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environ);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -164,25 +135,18 @@ static int spawn(pid_t *pid, char *const *arguments, char *const *environment,
 static int start_process(const struct worker_options *options, const struct child_ends *child,
                          struct launched *out)
 {
-    struct arguments *arguments = memory_try(2, sizeof *arguments);
+    struct arguments *arguments = memory_try(1, sizeof *arguments);
     if (!arguments)
         return -ENOMEM;
-    struct arguments *own_environment = arguments + 1;
-    char **environment = make_environment(own_environment);
     make_arguments(options, arguments);
-    int code = ENOMEM;
     pid_t pid;
-    if (arguments->full)
-        code = ENAMETOOLONG;
-    else if (environment)
-        code = spawn(&pid, arguments->list, environment, child);
+    int code = arguments->full ? ENAMETOOLONG : spawn(&pid, arguments->list, child);
     if (!code) {
         out->pid = pid;
         out->pid_fd = (int)syscall(SYS_pidfd_open, out->pid, 0);
         if (out->pid_fd < 0)
             code = errno;
     }
-    free(environment);
     free(arguments);
     return -code;
 }

@@ -2,7 +2,7 @@
  *
  * The child gets: /dev/null as stdin and stdout, a pipe as stderr, its end of the socketpair as
  * PROTOCOL_FD, the model behind it when it was passed as a descriptor, and nothing else; no blocked
- * signal, no handler, and the environment that OpenBLAS wants.
+ * signal, no handler, and the environment of this process.
  *
  * Owns:     nothing after it returned: the caller reaps the process and closes the descriptors.
  * Promise:  a program that can't be executed is an error here, not a child that dies.

@@ -34,10 +34,8 @@ static int open_encoder(struct engine *engine, struct error *error)
 {
     struct embedder *embedder = engine->embedder;
     embedder->tokens_max = encoder_tokens(engine->context);
-    int status = blas_open(&embedder->blas, error);
-    return status ? status
-                  : encoder_open(&engine->model, engine->kernels, embedder->blas, engine->threads,
-                                 embedder->tokens_max, &embedder->encoder, error);
+    return encoder_open(&engine->model, engine->kernels, engine->threads, embedder->tokens_max,
+                        &embedder->encoder, error);
 }
 
 int embedding_open(struct engine *engine, const struct engine_options *options, struct error *error)
@@ -78,7 +76,6 @@ void embedding_close(struct engine *engine)
     }
     embedding_decoder_close(engine);
     encoder_close(embedder->encoder);
-    blas_close(embedder->blas);
     tokens_free(&embedder->batch.tokens);
     tokens_free(&embedder->spare);
     buffer_free(&embedder->answer);

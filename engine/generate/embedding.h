@@ -33,8 +33,7 @@ bool embedding_is_for(const struct model_config *config);
  * pages come on top. */
 size_t embedding_bytes(const struct model_config *config, const struct engine_options *options);
 
-/* The engine's model, kernels, threads and plan are there already.  Returns 0, -ENOMEM or -ENOEXEC
- * (no OpenBLAS, for an encoder). */
+/* The engine's model, kernels, threads and plan are there already.  Returns 0 or -ENOMEM. */
 int embedding_open(struct engine *engine, const struct engine_options *options,
                    struct error *error);
 void embedding_close(struct engine *engine);

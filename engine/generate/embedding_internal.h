@@ -46,8 +46,7 @@ struct embedder {
     float *vector;        /* [width]: of the text whose states are being taken in */
     struct buffer answer; /* the vectors of a batch, written out */
 
-    struct blas *blas; /* of an encoder */
-    struct encoder *encoder;
+    struct encoder *encoder; /* of an encoder */
 
     float *state;               /* of a decoder: [width], of one token */
     struct forward_page *pages; /* of its batch: each text's behind those of the one before */

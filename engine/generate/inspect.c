@@ -14,21 +14,10 @@ enum {
     TENSOR_BYTES = 3 * sizeof(struct tensor), /* table, twice that while it grows; index */
     KEY_BYTES = 2 * sizeof(struct gguf_value),
     THREAD_BYTES = 256 << 10, /* stack that the kernels touch, and the C library's share */
-    BLAS_BYTES = 4 << 20,     /* the pages of OpenBLAS's code that products use */
     PROCESS_BYTES = 4 << 20,  /* C library, pages that a program writes at its start, requests */
 };
 
-/* What a thread touches of OpenBLAS's buffer: a block of each factor, up to 768 by 384 and 384 by
- * 3072 floats.  Resident in smaps with all-MiniLM-L6-v2, whose products are narrower, on one and
- * two threads: 1.5 and 2 MiB in all, and 1.7 MiB of the library's file. */
-enum { BLAS_THREAD_BYTES = 6 << 20 };
-
 enum { STRING_BYTES_MAX = 4096 }; /* of a general.* string in the description */
-
-static uint64_t blas_bytes(const struct engine_options *options)
-{
-    return BLAS_BYTES + (uint64_t)options->threads * BLAS_THREAD_BYTES;
-}
 
 /* Scratch: what embedding or generating takes. */
 static uint64_t scratch_bytes(const struct model_config *config,
@@ -36,8 +25,7 @@ static uint64_t scratch_bytes(const struct model_config *config,
 {
     int32_t batch = options->prefill_chunk + ENGINE_SEQUENCES_MAX;
     if (embedding_is_for(config))
-        return embedding_bytes(config, options) +
-               (config->family->encoder ? blas_bytes(options) : 0);
+        return embedding_bytes(config, options);
     return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
            (uint64_t)batch * sizeof(struct forward_token) +
            (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));

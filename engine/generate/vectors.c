@@ -1,6 +1,8 @@
 /* vectors.c - see vectors.h. */
 #include "generate/vectors.h"
 
+#include "base/half.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -40,13 +42,49 @@ bool vectors_normalise(float *vector, int32_t width)
     return true;
 }
 
+/* As printf's "%.9g", exact like it, for a magnitude in 0.0001..1 that stays below 1 when rounded;
+ * returns the length, or 0 for any other.  The value is m / 2^s: with m < 2^24 and k <= 12 the
+ * product m * 10^k fits into 64 bits. */
+static int write_fraction(float value, char *out)
+{
+    enum { MANTISSA_BITS = 23, EXPONENT_OF_1 = 127, DIGITS = 9, ZEROS = 3 };
+    const uint32_t bits = float_bits(value);
+    const int s = MANTISSA_BITS + EXPONENT_OF_1 - (int)(bits >> MANTISSA_BITS & 0xff);
+    const uint64_t m = (bits & 0x7fffff) | 0x800000;
+    uint64_t scaled = m * 1000000000;
+    int zeros = 0;
+    if (s <= MANTISSA_BITS || s > MANTISSA_BITS + 14)
+        return 0;
+    for (; scaled >> s < 100000000; scaled *= 10)
+        if (++zeros > ZEROS)
+            return 0;
+    uint64_t digits = scaled >> s, rest = scaled & (((uint64_t)1 << s) - 1);
+    const uint64_t half = (uint64_t)1 << (s - 1);
+    digits += rest > half || (rest == half && digits % 2);
+    if (digits == 1000000000)
+        return 0;
+    int length = 0, last = DIGITS;
+    for (; digits % 10 == 0; digits /= 10)
+        last--;
+    if (bits >> 31)
+        out[length++] = '-';
+    memcpy(out + length, "0.000", 2 + (size_t)zeros);
+    length += 2 + zeros;
+    for (int i = last - 1; i >= 0; i--, digits /= 10)
+        out[length + i] = (char)('0' + digits % 10);
+    return length + last;
+}
+
 int vectors_write_json(const float *vector, int32_t width, struct buffer *out)
 {
-    char number[VECTORS_NUMBER_BYTES + 1];
+    char number[VECTORS_NUMBER_BYTES + 1] = "[";
     int status = 0;
     for (int32_t i = 0; i < width && !status; i++) {
-        int length = snprintf(number, sizeof number, "%c%.9g", i ? ',' : '[', (double)vector[i]);
-        status = buffer_append(out, number, (size_t)length);
+        int length = write_fraction(vector[i], number + 1);
+        if (!length)
+            length = snprintf(number + 1, sizeof number - 1, "%.9g", (double)vector[i]);
+        status = buffer_append(out, number, 1 + (size_t)length);
+        number[0] = ',';
     }
     return status ? status : buffer_append(out, "]\n", 2);
 }

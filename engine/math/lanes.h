@@ -397,4 +397,18 @@ LANES_INLINE struct lanes lanes_normal(struct lanes x)
     return lanes_where_less(x, zero, tail, lanes_subtract(one, tail));
 }
 
+/* x / (1 + e^(-2u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), which is x (1 + tanh(u)) / 2. */
+LANES_INLINE struct lanes lanes_gelu(struct lanes x)
+{
+    struct lanes cubic = lanes_set(-2 * 0.797884561f * 0.044715f);
+    struct lanes linear = lanes_set(-2 * 0.797884561f);
+    struct lanes u = lanes_multiply(x, lanes_fuse(lanes_multiply(x, x), cubic, linear));
+    return lanes_divide(x, lanes_add(lanes_set(1), lanes_exp(u)));
+}
+
+LANES_INLINE struct lanes lanes_gelu_erf(struct lanes x)
+{
+    return lanes_multiply(x, lanes_normal(x));
+}
+
 #endif

@@ -94,25 +94,16 @@ static void silu_multiply(float *gate, const float *up, int32_t width)
     }
 }
 
-/* x / (1 + e^(-2u)) with u = sqrt(2 / pi) (x + 0.044715 x^3), which is x (1 + tanh(u)) / 2. */
-LANES_INLINE struct lanes gelu_lanes(struct lanes x)
-{
-    struct lanes cubic = lanes_set(-2 * 0.797884561f * 0.044715f);
-    struct lanes linear = lanes_set(-2 * 0.797884561f);
-    struct lanes u = lanes_multiply(x, lanes_fuse(lanes_multiply(x, x), cubic, linear));
-    return lanes_divide(x, lanes_add(lanes_set(1), lanes_exp(u)));
-}
-
 static void gelu(float *x, int32_t width)
 {
     for (int32_t i = 0; i < width; i += LANES)
-        lanes_store_part(x + i, gelu_lanes(lanes_load_part(x + i, width - i, 0)), width - i);
+        lanes_store_part(x + i, lanes_gelu(lanes_load_part(x + i, width - i, 0)), width - i);
 }
 
 static void gelu_multiply(float *gate, const float *up, int32_t width)
 {
     for (int32_t i = 0; i < width; i += LANES) {
-        struct lanes a = gelu_lanes(lanes_load_part(gate + i, width - i, 0));
+        struct lanes a = lanes_gelu(lanes_load_part(gate + i, width - i, 0));
         a = lanes_multiply(a, lanes_load_part(up + i, width - i, 0));
         lanes_store_part(gate + i, a, width - i);
     }
@@ -122,7 +113,7 @@ static void gelu_erf(float *x, int32_t width)
 {
     for (int32_t i = 0; i < width; i += LANES) {
         struct lanes a = lanes_load_part(x + i, width - i, 0);
-        lanes_store_part(x + i, lanes_multiply(a, lanes_normal(a)), width - i);
+        lanes_store_part(x + i, lanes_gelu_erf(a), width - i);
     }
 }
 

@@ -4,28 +4,23 @@
 #include "model/encoder.h"
 
 #include "base/memory.h"
-#include "math/quant.h"
+#include "math/text_attention.h"
 #include "math/vector.h"
+#include "math/wide.h"
 #include "model/rope.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-    QUERY_ROWS = 64, /* queries whose scores are computed together */
-    PANEL_ROWS = 64, /* weight rows that are unpacked together */
-};
-
 /* What one thread needs for itself. */
 struct lane {
-    float *scores; /* [QUERY_ROWS][tokens_max] */
-    float *panel;  /* [PANEL_ROWS][widest], of unpacked weights */
+    float *rows;      /* wide_room(): weights of a panel that are not float32 */
+    float *attention; /* text_attention_room() */
 };
 
 struct encoder {
     const struct model *model;
     const struct kernels *kernels;
-    const struct blas *blas;
     struct threads *threads;
     int32_t tokens_max;
 
@@ -43,6 +38,7 @@ struct encoder {
     float *gate;     /* [tokens][hidden], of gated ones */
     float *up;       /* [tokens][hidden] */
     float *angles;   /* [tokens_max][rotated]: of each position */
+    void *rounded;   /* the input of the next product, as wide_vectors */
     struct lane *lanes;
 };
 
@@ -98,42 +94,59 @@ static size_t lay_out(struct encoder *encoder, const struct model_config *config
     return used;
 }
 
-static size_t scores_floats(size_t tokens_max)
+/* The widest input of a product. */
+static int32_t widest(const struct model_config *config)
 {
-    return rounded(QUERY_ROWS * tokens_max);
+    const int32_t most = config->width > config->hidden ? config->width : config->hidden;
+    return query_width(config) > most ? query_width(config) : most;
 }
 
-static size_t panel_floats(const struct model_config *config)
+static size_t attention_floats(const struct model_config *config, int32_t tokens_max)
 {
-    int32_t widest = config->width > config->hidden ? config->width : config->hidden;
-    widest = query_width(config) > widest ? query_width(config) : widest;
-    return rounded((size_t)PANEL_ROWS * (size_t)widest);
+    return text_attention_room(tokens_max, config->head_size);
 }
 
 size_t encoder_bytes(const struct model_config *config, int32_t tokens_max, int threads)
 {
     struct encoder shape;
-    size_t lane = sizeof(struct lane) +
-                  (scores_floats((size_t)tokens_max) + panel_floats(config)) * sizeof(float);
+    size_t lane =
+        sizeof(struct lane) +
+        (wide_room(widest(config)) + attention_floats(config, tokens_max)) * sizeof(float);
     return sizeof shape + lay_out(&shape, config, (size_t)tokens_max, NULL) * sizeof(float) +
-           (size_t)threads * lane;
+           wide_bytes(tokens_max, widest(config)) + (size_t)threads * lane;
 }
 
 static int open_lanes(struct encoder *encoder)
 {
+    const struct model_config *config = &encoder->model->config;
     int count = threads_count(encoder->threads);
     encoder->lanes = memory_try((size_t)count, sizeof *encoder->lanes);
     if (!encoder->lanes)
         return -ENOMEM;
     for (int i = 0; i < count; i++) {
         struct lane *lane = &encoder->lanes[i];
-        lane->scores =
-            memory_try_aligned(scores_floats((size_t)encoder->tokens_max), sizeof(float));
-        lane->panel = memory_try_aligned(panel_floats(&encoder->model->config), sizeof(float));
-        if (!lane->scores || !lane->panel)
+        lane->rows = memory_try_aligned(wide_room(widest(config)), sizeof(float));
+        lane->attention =
+            memory_try_aligned(attention_floats(config, encoder->tokens_max), sizeof(float));
+        if (!lane->rows || !lane->attention)
             return -ENOMEM;
     }
     return 0;
+}
+
+static int open_memory(struct encoder *encoder)
+{
+    const struct model_config *config = &encoder->model->config;
+    const int32_t tokens_max = encoder->tokens_max;
+    const size_t bytes = wide_bytes(tokens_max, widest(config));
+    encoder->memory =
+        memory_try_aligned(lay_out(encoder, config, (size_t)tokens_max, NULL), sizeof(float));
+    encoder->rounded = memory_try_aligned(bytes, 1);
+    if (!encoder->memory || !encoder->rounded)
+        return -ENOMEM;
+    lay_out(encoder, config, (size_t)tokens_max, encoder->memory);
+    memset(encoder->rounded, 0, bytes);
+    return open_lanes(encoder);
 }
 
 /* The angles of every position that a text can have. */
@@ -147,27 +160,20 @@ static void turn_positions(struct encoder *encoder)
                     rope.rotated / 2, rope.frequency, rope.magnitude);
 }
 
-int encoder_open(const struct model *model, const struct kernels *kernels, const struct blas *blas,
-                 struct threads *threads, int32_t tokens_max, struct encoder **out,
-                 struct error *error)
+int encoder_open(const struct model *model, const struct kernels *kernels, struct threads *threads,
+                 int32_t tokens_max, struct encoder **out, struct error *error)
 {
     const struct model_config *config = &model->config;
     struct encoder *encoder = memory_try(1, sizeof *encoder);
     if (!encoder)
         return error_set(error, ENOMEM, "no memory for an encoder");
-    *encoder = (struct encoder){.model = model,
-                                .kernels = kernels,
-                                .blas = blas,
-                                .threads = threads,
-                                .tokens_max = tokens_max};
-    encoder->memory =
-        memory_try_aligned(lay_out(encoder, config, (size_t)tokens_max, NULL), sizeof(float));
-    if (!encoder->memory || open_lanes(encoder)) {
+    *encoder = (struct encoder){
+        .model = model, .kernels = kernels, .threads = threads, .tokens_max = tokens_max};
+    if (open_memory(encoder)) {
         encoder_close(encoder);
         return error_set(error, ENOMEM, "no memory for %zu bytes of scratch",
                          encoder_bytes(config, tokens_max, threads_count(threads)));
     }
-    lay_out(encoder, config, (size_t)tokens_max, encoder->memory);
     if (config->rope.rotated)
         turn_positions(encoder);
     *out = encoder;
@@ -179,68 +185,54 @@ void encoder_close(struct encoder *encoder)
     if (!encoder)
         return;
     for (int i = 0; encoder->lanes && i < threads_count(encoder->threads); i++) {
-        free(encoder->lanes[i].scores);
-        free(encoder->lanes[i].panel);
+        free(encoder->lanes[i].rows);
+        free(encoder->lanes[i].attention);
     }
     free(encoder->lanes);
+    free(encoder->rounded);
     free(encoder->memory);
     free(encoder);
 }
 
 /* ---- products and norms ---- */
 
-/* A float32 weight is read where it lies, if floats may be read there. */
-static const float *in_place(const struct matrix *matrix)
+/* This thread's tokens, in whole tiles. */
+static void share_tokens(const struct worker *worker, int *begin, int *end)
 {
-    bool fits = matrix->type == TENSOR_F32 && !matrix->transposed &&
-                (uintptr_t)matrix->data % _Alignof(float) == 0;
-    return fits ? (const float *)(const void *)matrix->data : NULL;
+    threads_share(worker->team, worker->encoder->count, WIDE_TILE, begin, end);
 }
 
-/* y[n][row] += weight[row] . x[n], or = without `adds`, for rows [begin, end) and all tokens. */
-static void multiply_rows(const struct worker *worker, const struct matrix *matrix, const float *x,
-                          float *y, int32_t begin, int32_t end, bool adds)
+/* The input of the next product, `width` floats a token. */
+static struct wide_vectors rounded_input(const struct encoder *encoder, int32_t width)
+{
+    return wide_vectors(encoder->rounded, encoder->count, width);
+}
+
+/* Make tokens [begin, end) of x the input of the next product. */
+static void round_tokens(const struct encoder *encoder, const float *x, int32_t width, int begin,
+                         int end)
+{
+    const struct wide_vectors vectors = rounded_input(encoder, width);
+    wide_quantise(encoder->kernels, &vectors, x, begin, end);
+}
+
+/* This thread's rows of y = function(weight . input + bias), or of y += that. */
+static void multiply(const struct worker *worker, const struct linear *linear, float *y,
+                     enum wide_function function, bool adds)
 {
     const struct encoder *encoder = worker->encoder;
-    const float *weights = in_place(matrix);
-    const int32_t columns = matrix->columns;
-    const int32_t step = weights ? end - begin : PANEL_ROWS;
-    for (int32_t first = begin; first < end; first += step) {
-        int32_t rows = end - first < step ? end - first : step;
-        for (int32_t row = 0; !weights && row < rows; row++)
-            matrix_row(matrix, first + row, worker->lane->panel + (size_t)row * (size_t)columns);
-        blas_multiply(encoder->blas, &(struct blas_product){
-                                         .m = encoder->count,
-                                         .n = rows,
-                                         .k = columns,
-                                         .scale = 1,
-                                         .a = x,
-                                         .a_stride = columns,
-                                         .b = weights ? weights + (size_t)first * (size_t)columns
-                                                      : worker->lane->panel,
-                                         .b_stride = columns,
-                                         .transposed = true,
-                                         .c = y + first,
-                                         .c_stride = matrix->rows,
+    const struct matrix *matrix = &linear->weight;
+    const struct wide_vectors vectors = rounded_input(encoder, matrix->columns);
+    const struct wide_product product = {.matrix = matrix,
+                                         .vectors = &vectors,
+                                         .bias = linear->bias,
                                          .adds = adds,
-                                     });
-    }
-}
-
-/* This thread's rows of y = weight . x + bias; [*begin, *end) says which.  The product is added to
- * the bias: OpenBLAS would go over y another time to clear it. */
-static void multiply(const struct worker *worker, const struct linear *linear, const float *x,
-                     float *y, int *begin, int *end)
-{
-    const struct encoder *encoder = worker->encoder;
-    const size_t rows = (size_t)linear->weight.rows;
-    threads_share(worker->team, linear->weight.rows, MATRIX_GRAIN, begin, end);
-    if (*begin >= *end)
-        return;
-    for (int32_t n = 0; linear->bias && n < encoder->count; n++)
-        memcpy(y + (size_t)n * rows + *begin, linear->bias + *begin,
-               (size_t)(*end - *begin) * sizeof *y);
-    multiply_rows(worker, &linear->weight, x, y, *begin, *end, linear->bias != NULL);
+                                         .function = function,
+                                         .y = y,
+                                         .y_stride = (size_t)matrix->rows};
+    int begin, end;
+    threads_share(worker->team, matrix->rows, MATRIX_GRAIN, &begin, &end);
+    wide_multiply(encoder->kernels, &product, begin, end, worker->lane->rows);
 }
 
 static void normalise(const struct encoder *encoder, float *x, const struct norm *norm)
@@ -253,24 +245,21 @@ static void normalise(const struct encoder *encoder, float *x, const struct norm
         vector_rms_norm(encoder->kernels, x, x, norm->weight, config->width, config->epsilon);
 }
 
-/* x = norm(x + weight . input + bias): every thread its rows of the product, then, behind a
- * barrier, its tokens of the norm.  Ends with a barrier. */
+/* x = norm(x + weight . input + bias), which becomes the input of the next product.  Begins and
+ * ends with a barrier. */
 static void multiply_into_stream(const struct worker *worker, const struct linear *linear,
-                                 const float *input, const struct norm *norm)
+                                 const struct norm *norm)
 {
     struct encoder *encoder = worker->encoder;
     const int32_t width = encoder->model->config.width;
-    float *x = encoder->x;
     int begin, end;
-    threads_share(worker->team, width, MATRIX_GRAIN, &begin, &end);
-    for (int32_t n = 0; linear->bias && n < encoder->count; n++)
-        vector_add(encoder->kernels, x + (size_t)n * (size_t)width + begin, linear->bias + begin,
-                   end - begin);
-    multiply_rows(worker, &linear->weight, input, x, begin, end, true);
     threads_barrier(worker->team);
-    threads_share(worker->team, encoder->count, 1, &begin, &end);
+    multiply(worker, linear, encoder->x, WIDE_AS_IT_IS, true);
+    threads_barrier(worker->team);
+    share_tokens(worker, &begin, &end);
     for (int32_t n = begin; n < end; n++)
-        normalise(encoder, x + (size_t)n * (size_t)width, norm);
+        normalise(encoder, encoder->x + (size_t)n * (size_t)width, norm);
+    round_tokens(encoder, encoder->x, width, begin, end);
     threads_barrier(worker->team);
 }
 
@@ -285,7 +274,7 @@ static void embed_text(const struct worker *worker, const struct encoder_text *t
     const int32_t width = model->config.width;
     for (int32_t n = begin; n < end; n++) {
         float *x = encoder->x + (size_t)n * (size_t)width;
-        float *row = worker->lane->panel;
+        float *row = worker->lane->rows;
         matrix_row(&model->embedding, encoder->tokens[n], x);
         if (model->positions.rows) {
             matrix_row(&model->positions, n - text->begin, row);
@@ -304,13 +293,14 @@ static void embed(const struct worker *worker)
 {
     struct encoder *encoder = worker->encoder;
     int begin, end;
-    threads_share(worker->team, encoder->count, 1, &begin, &end);
+    share_tokens(worker, &begin, &end);
     for (int32_t i = 0; i < encoder->text_count; i++) {
         const struct encoder_text *text = &encoder->texts[i];
         int32_t first = text->begin > begin ? text->begin : begin;
         int32_t last = text->begin + text->count < end ? text->begin + text->count : end;
         embed_text(worker, text, first, last);
     }
+    round_tokens(encoder, encoder->x, encoder->model->config.width, begin, end);
     threads_barrier(worker->team);
 }
 
@@ -325,47 +315,26 @@ static void turn(const struct encoder *encoder, float *rows, int32_t stride,
                    config->rope.interleaved);
 }
 
-/* One head of one text: softmax(scale Q K^T) V, a block of queries at a time. */
 static void attend(const struct worker *worker, const struct encoder_text *text, int32_t head)
 {
     const struct encoder *encoder = worker->encoder;
     const struct model_config *config = &encoder->model->config;
-    const int32_t size = config->head_size, queries = query_width(config), keys = key_width(config);
-    const int32_t kv_head = head / (config->heads / config->kv_heads);
-    float *query = encoder->query + (size_t)text->begin * (size_t)queries + head * size;
-    float *out = encoder->attended + (size_t)text->begin * (size_t)queries + head * size;
-    const size_t kv_at = (size_t)text->begin * (size_t)keys + (size_t)kv_head * (size_t)size;
-    float *scores = worker->lane->scores;
-    turn(encoder, query, queries, text);
-    for (int32_t first = 0; first < text->count; first += QUERY_ROWS) {
-        const int32_t rows =
-            text->count - first < QUERY_ROWS ? text->count - first : (int32_t)QUERY_ROWS;
-        const size_t at = (size_t)first * (size_t)queries;
-        blas_multiply(encoder->blas, &(struct blas_product){.m = rows,
-                                                            .n = text->count,
-                                                            .k = size,
-                                                            .scale = config->attention_scale,
-                                                            .a = query + at,
-                                                            .a_stride = queries,
-                                                            .b = encoder->key + kv_at,
-                                                            .b_stride = keys,
-                                                            .transposed = true,
-                                                            .c = scores,
-                                                            .c_stride = text->count});
-        for (int32_t row = 0; row < rows; row++)
-            vector_softmax(encoder->kernels, scores + (size_t)row * (size_t)text->count,
-                           text->count);
-        blas_multiply(encoder->blas, &(struct blas_product){.m = rows,
-                                                            .n = size,
-                                                            .k = text->count,
-                                                            .scale = 1,
-                                                            .a = scores,
-                                                            .a_stride = text->count,
-                                                            .b = encoder->value + kv_at,
-                                                            .b_stride = keys,
-                                                            .c = out + at,
-                                                            .c_stride = queries});
-    }
+    const size_t size = (size_t)config->head_size, begin = (size_t)text->begin;
+    const size_t queries = (size_t)query_width(config), keys = (size_t)key_width(config);
+    const size_t kv_head = (size_t)(head / (config->heads / config->kv_heads));
+    const size_t at = begin * queries + (size_t)head * size, kv_at = begin * keys + kv_head * size;
+    turn(encoder, encoder->query + at, query_width(config), text);
+    text_attention_attend(encoder->kernels,
+                          &(struct text_attention){.count = text->count,
+                                                   .head_size = config->head_size,
+                                                   .query = encoder->query + at,
+                                                   .out = encoder->attended + at,
+                                                   .query_stride = queries,
+                                                   .key = encoder->key + kv_at,
+                                                   .value = encoder->value + kv_at,
+                                                   .key_stride = keys,
+                                                   .scale = config->attention_scale,
+                                                   .room = worker->lane->attention});
 }
 
 /* Whole heads are dealt, so that a thread turns the keys that it reads. */
@@ -389,44 +358,54 @@ static void attend_all(const struct worker *worker)
     threads_barrier(worker->team);
 }
 
-/* This thread's columns of the feed-forward's middle, which is `gate` in gated families. */
-static void activate(const struct worker *worker, int32_t begin, int32_t end)
+/* Gated families: gate = activation(gate) * up, for this thread's tokens. */
+static void close_gates(const struct encoder *encoder, int begin, int end)
+{
+    const size_t hidden = (size_t)encoder->model->config.hidden;
+    const bool silu = encoder->model->config.family->activation == FAMILY_SILU;
+    for (size_t n = (size_t)begin; n < (size_t)end; n++) {
+        float *gate = encoder->gate + n * hidden;
+        const float *up = encoder->up + n * hidden;
+        if (silu)
+            vector_silu_multiply(encoder->kernels, gate, up, (int32_t)hidden);
+        else
+            vector_gelu_multiply(encoder->kernels, gate, up, (int32_t)hidden);
+    }
+}
+
+/* The middle of the feed-forward, made the input of the last product. */
+static void expand(const struct worker *worker, const struct layer *layer)
 {
     struct encoder *encoder = worker->encoder;
-    const struct kernels *kernels = encoder->kernels;
-    const struct family *family = encoder->model->config.family;
-    const size_t hidden = (size_t)encoder->model->config.hidden;
-    for (int32_t n = 0; n < encoder->count && begin < end; n++) {
-        const size_t at = (size_t)n * hidden + (size_t)begin;
-        if (family->gated && family->activation == FAMILY_SILU)
-            vector_silu_multiply(kernels, encoder->gate + at, encoder->up + at, end - begin);
-        else if (family->gated)
-            vector_gelu_multiply(kernels, encoder->gate + at, encoder->up + at, end - begin);
-        else if (family->activation == FAMILY_GELU_ERF)
-            vector_gelu_erf(kernels, encoder->up + at, end - begin);
-        else
-            vector_gelu(kernels, encoder->up + at, end - begin);
-    }
+    const struct model_config *config = &encoder->model->config;
+    const enum wide_function gelu =
+        config->family->activation == FAMILY_GELU_ERF ? WIDE_GELU_ERF : WIDE_GELU;
+    const bool gated = config->family->gated;
+    int begin, end;
+    if (gated)
+        multiply(worker, &layer->gate, encoder->gate, WIDE_AS_IT_IS, false);
+    multiply(worker, &layer->up, encoder->up, gated ? WIDE_AS_IT_IS : gelu, false);
+    threads_barrier(worker->team);
+    share_tokens(worker, &begin, &end);
+    if (gated)
+        close_gates(encoder, begin, end);
+    round_tokens(encoder, gated ? encoder->gate : encoder->up, config->hidden, begin, end);
 }
 
 static void run_layer(const struct worker *worker, const struct layer *layer)
 {
     struct encoder *encoder = worker->encoder;
-    const bool gated = encoder->model->config.family->gated;
     int begin, end;
-    multiply(worker, &layer->query, encoder->x, encoder->query, &begin, &end);
-    multiply(worker, &layer->key, encoder->x, encoder->key, &begin, &end);
-    multiply(worker, &layer->value, encoder->x, encoder->value, &begin, &end);
+    multiply(worker, &layer->query, encoder->query, WIDE_AS_IT_IS, false);
+    multiply(worker, &layer->key, encoder->key, WIDE_AS_IT_IS, false);
+    multiply(worker, &layer->value, encoder->value, WIDE_AS_IT_IS, false);
     threads_barrier(worker->team);
     attend_all(worker);
-    multiply_into_stream(worker, &layer->output, encoder->attended, &layer->attention_after);
-    if (gated)
-        multiply(worker, &layer->gate, encoder->x, encoder->gate, &begin, &end);
-    multiply(worker, &layer->up, encoder->x, encoder->up, &begin, &end);
-    activate(worker, begin, end);
-    threads_barrier(worker->team);
-    multiply_into_stream(worker, &layer->down, gated ? encoder->gate : encoder->up,
-                         &layer->hidden_after);
+    share_tokens(worker, &begin, &end);
+    round_tokens(encoder, encoder->attended, query_width(&encoder->model->config), begin, end);
+    multiply_into_stream(worker, &layer->output, &layer->attention_after);
+    expand(worker, layer);
+    multiply_into_stream(worker, &layer->down, &layer->hidden_after);
 }
 
 static void run_thread(const struct team *team, void *argument)

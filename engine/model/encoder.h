@@ -2,12 +2,11 @@
  *
  * Texts lie one behind the other without padding: all steps but attention look at single tokens, so
  * a batch costs what its tokens cost.  A pass runs as one parallel region: weight rows and heads
- * are dealt to the threads, which meet at barriers.  The products are OpenBLAS's; a weight that is
- * not float32 is unpacked for each pass, row by row, by the thread that uses it.
+ * are dealt to the threads, which meet at barriers.  The products are those of math/wide.h.
  *
  * Owns:     the scratch of a pass, all of it allocated at opening.
- * Promise:  the same batch with the same threads gives the same bits; another batch may change the
- *           last ones, since OpenBLAS cuts its products by their shape.
+ * Promise:  a text's states have the same bits whatever else is in the batch, on any number of
+ *           threads.
  * Threads:  one caller at a time; the team computes inside.
  * Limits:   the tokens that it was opened for.
  * Source:   Devlin et al. 2019 (BERT); Nussbaum et al. 2024 (nomic-bert).
@@ -16,7 +15,6 @@
 #define MODEL_ENCODER_H
 
 #include "base/threads.h"
-#include "math/blas.h"
 #include "model/model.h"
 
 #include <stddef.h>
@@ -30,11 +28,10 @@ struct encoder_text {
 /* What the function below allocates. */
 size_t encoder_bytes(const struct model_config *config, int32_t tokens_max, int threads);
 
-/* Room for batches of up to `tokens_max` tokens in all.  The model, the kernels, the team and the
- * library must outlive it.  Returns 0 or -ENOMEM. */
-int encoder_open(const struct model *model, const struct kernels *kernels, const struct blas *blas,
-                 struct threads *threads, int32_t tokens_max, struct encoder **out,
-                 struct error *error);
+/* Room for batches of up to `tokens_max` tokens in all.  The model, the kernels and the team must
+ * outlive it.  Returns 0 or -ENOMEM. */
+int encoder_open(const struct model *model, const struct kernels *kernels, struct threads *threads,
+                 int32_t tokens_max, struct encoder **out, struct error *error);
 void encoder_close(struct encoder *encoder);
 
 /* Compute the texts on `threads` threads.  `tokens` holds ids below the vocabulary; no text is

@@ -22,20 +22,8 @@ swap_says_who_left() {
     check "the evicted one comes back" typed 'echo again > $M/a/prompt && cat $M/a/output | grep -q .'
 }
 
-# A library that reads its settings at its start finds them: the worker is started with them.
-worker_environment() {
-    local worker
-    worker=$(jq .pid "$M/a/status")
-    check "a worker's BLAS has one thread" grep -zqx OPENBLAS_NUM_THREADS=1 "/proc/$worker/environ"
-    if grep -qw avx2 /proc/cpuinfo; then
-        check "and knows its CPU" grep -zqE '^OPENBLAS_CORETYPE=(Haswell|Zen|SkylakeX)$' \
-            "/proc/$worker/environ"
-    fi
-}
-
 models_two
 mount_start budget=$budget echo_load_ms=10 echo_token_ms=1
 deterministic 32
 answer_from_cold
-worker_environment
 swap_says_who_left

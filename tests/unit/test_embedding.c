@@ -1,4 +1,5 @@
 /* test_embedding.c - texts out of a prompt, vectors out of states, and their bytes. */
+#include "base/half.h"
 #include "generate/texts.h"
 #include "generate/vectors.h"
 
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -142,6 +144,35 @@ static void json_gives_back_the_same_floats(void **state)
     buffer_free(&small);
 }
 
+static void expect_printed(float value)
+{
+    char expected[32];
+    struct buffer out = buffer_new(100);
+    assert_int_equal(vectors_write_json(&value, 1, &out), 0);
+    int length = snprintf(expected, sizeof expected, "[%.9g]\n", (double)value);
+    if (out.length != (size_t)length || memcmp(out.bytes, expected, out.length) != 0)
+        fail_msg("%.*s instead of %s", (int)out.length, out.bytes, expected);
+    buffer_free(&out);
+}
+
+/* Numbers of every size, and those beside the powers of ten and of two and half-way between digits,
+ * where a rounding could go wrong. */
+static void json_numbers_are_those_of_printf(void **state)
+{
+    (void)state;
+    uint32_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        expect_printed(float_of_bits((seed & 0x807fffff) | (100 + (seed >> 23) % 30) << 23));
+    }
+    for (float middle = 1e-6f; middle < 20; middle *= 10)
+        for (uint32_t i = 0; i < 2000; i++)
+            expect_printed(float_of_bits(float_bits(middle) - 1000 + i));
+    for (uint32_t exponent = 0; exponent < 256; exponent++)
+        for (uint32_t i = 0; i < 16; i++)
+            expect_printed(float_of_bits((exponent << 23) + i * 0x80000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +183,7 @@ int main(void)
         cmocka_unit_test(pooling_takes_the_mean_the_first_or_the_last),
         cmocka_unit_test(vectors_have_length_1_or_are_refused),
         cmocka_unit_test(json_gives_back_the_same_floats),
+        cmocka_unit_test(json_numbers_are_those_of_printf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

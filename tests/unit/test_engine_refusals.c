@@ -129,10 +129,7 @@ static void a_model_that_embeds_has_no_logits_and_talks_to_nobody(void **state)
     struct error error = {0};
     tiny.architecture = "bert";
     tiny.kv_heads = tiny.heads;
-    if (open_tiny(&tiny, &engine, &error)) {
-        assert_non_null(strstr(error.text, "OpenBLAS")); /* it is not on this machine */
-        skip();
-    }
+    assert_int_equal(open_tiny(&tiny, &engine, &error), 0);
     const int32_t tokens[] = {1, 2};
     assert_int_equal(engine_logits(engine, tokens, 2, refuse_row, NULL, &error), -EINVAL);
     assert_int_equal(submit(engine, "talk", NULL, 0, &error), -EINVAL);
