@@ -6,6 +6,7 @@
 #include "cli_model.h"
 #include "cli_text.h"
 #include "cli_worker.h"
+#include "base/kernel_names.h"
 
 #include <stdio.h>
 
@@ -68,7 +69,8 @@ static const char help[] =
     "\n"
     "What computes (generate, logits, nll, embed, bench, worker) takes besides:\n"
     "  -t N                  threads (default: the physical cores that may be used)\n"
-    "  --kernels NAME        as $INFERFS_KERNELS: portable or avx2\n"
+    "  --kernels NAME        as $INFERFS_KERNELS, one of\n"
+    "                        " KERNEL_NAMES "\n"
     "  --kv f16|q8_0         how keys and values are kept: q8_0 takes about half the memory\n"
     "\n"
     "MODEL is a GGUF file or a Hugging Face folder.  The status is 0, 1 for a failure, 2 for a "

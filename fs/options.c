@@ -1,6 +1,7 @@
 /* options.c - see options.h. */
 #include "fs/options.h"
 
+#include "base/kernel_names.h"
 #include "base/threads.h"
 #include "fs/config.h"
 #include "fs/job.h"
@@ -146,9 +147,8 @@ static int check_values(struct options *options)
         (options_parse_size(text_of(options->max_prompt), available, &options->prompt_bytes_max) ||
          options->prompt_bytes_max > JOB_PROMPT_BYTES_MAX))
         return refuse("max_prompt", options->max_prompt, "a size of at most 48M");
-    if (options->kernels && strcmp(options->kernels, "portable") != 0 &&
-        strcmp(options->kernels, "avx2") != 0)
-        return refuse("kernels", options->kernels, "portable or avx2");
+    if (options->kernels && !kernel_names_have(options->kernels))
+        return refuse("kernels", options->kernels, "one of " KERNEL_NAMES);
     return check_numbers(options);
 }
 
@@ -198,7 +198,8 @@ void options_help(const char *program)
         "    -o threads=N           threads of a model's worker (default: the physical cores)\n"
         "    -o context=N           most tokens of a conversation (default: the model's)\n"
         "    -o max_prompt=SIZE     longest prompt (default: 8M)\n"
-        "    -o kernels=NAME        portable, avx2 (default: the best for this CPU)\n"
+        "    -o kernels=NAME        " KERNEL_NAMES "\n"
+        "                           (default: the best for this CPU)\n"
         "    -o nolineage           `output` is the newest answer, whoever asked\n"
         "    -o symlinks            follow symbolic links in MODELS_DIR\n"
         "    -o program=PATH        the engine's program (default: inferfs-engine beside inferfs)\n"

@@ -48,7 +48,7 @@ summary() {
 # Nothing here is fatal: a test that misses something says so and is skipped.
 prepare() {
     step "packages"
-    examples/install-packages.sh libcmocka-dev libopenblas-dev jq rsync procps python3 python3-pip python3-venv ||
+    examples/install-packages.sh libcmocka-dev libopenblas-dev libsimde-dev jq rsync procps python3 python3-pip python3-venv ||
         echo "Not all packages could be installed; going on with what is there."
     [ $mode != fast ] || return 0
 

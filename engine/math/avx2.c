@@ -1,4 +1,5 @@
-/* avx2.c - the kernels for x86 with AVX2, FMA and F16C (compiled with exactly these).
+/* avx2.c - the kernels for x86 with AVX2, FMA and F16C (compiled with exactly these), and a second
+ * time those with AVX-VNNI besides, whose vpdpbusd takes the place of three instructions.
  *
  * Products with quantised weights: eight rows in the lanes of a register, the activations
  * broadcast.  No horizontal sums, no scalar scale, and each output is produced in one lane by one
@@ -17,6 +18,8 @@
  * 16 bits).
  */
 #include "math/attention_lanes.h"
+#include "math/avx2_dot.h"
+#include "math/avx2_quantise.h"
 #include "math/avx2_unpack.h"
 #include "math/float_columns.h"
 #include "math/table.h"
@@ -27,49 +30,6 @@ enum {
     PANEL_BANDS = 2,   /* bands of a panel: MATRIX_GRAIN rows */
     PANEL_BLOCKS = 64, /* of all bands: 20 KiB of the first-level cache */
 };
-
-/* ---- activations ---- */
-
-static void quantise_block(struct activation_block *out, const float *x)
-{
-    const __m256i sign = _mm256_set1_epi32(0x7fffffff);
-    __m256 in[4];
-    __m256i most = _mm256_setzero_si256(), q[4];
-    for (int i = 0; i < 4; i++) {
-        in[i] = _mm256_loadu_ps(x + 8 * i);
-        most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(in[i]), sign));
-    }
-    __m128i half = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
-    half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-    half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-    uint32_t bits = (uint32_t)_mm_cvtsi128_si32(half);
-    float amax = float_of_bits(bits);
-    if (bits >= 0x7f800000 || amax < 0x1p-100f) {
-        memset(out, 0, sizeof *out);
-        out->scale = out->sum = bits >= 0x7f800000 ? NAN : 0;
-        return;
-    }
-    const __m256 inverse = _mm256_set1_ps(127.0f / amax);
-    for (int i = 0; i < 4; i++)
-        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(in[i], inverse));
-    __m256i sums = _mm256_hadd_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3]));
-    half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-    half = _mm_hadd_epi32(half, half);
-    out->half[0] = (int16_t)_mm_extract_epi32(half, 0);
-    out->half[1] = (int16_t)_mm_extract_epi32(half, 1);
-    out->scale = amax / 127.0f;
-    out->sum = (float)(out->half[0] + out->half[1]) * out->scale;
-    __m256i bytes =
-        _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    _mm256_storeu_si256((__m256i *)(void *)out->q, bytes);
-}
-
-static void quantise(struct activation_block *out, const float *x, int32_t width)
-{
-    for (int32_t b = 0; b < width / QUANT_BLOCK; b++)
-        quantise_block(out + b, x + (size_t)b * QUANT_BLOCK);
-}
 
 /* ---- one block of weights times some vectors ---- */
 
@@ -127,11 +87,24 @@ AVX2_INLINE __m256i in_order(__m256i sum)
     return sum;
 }
 
+/* Whether vpdpbusd multiplies a type.  The scale of 16 weights takes the place of the ones in
+ * vpmaddwd, so that formats with parts need no other way. */
+AVX2_INLINE bool has_dot(enum tensor_type type)
+{
+    return HAS_DOT && !traits_of[type].has_parts;
+}
+
+/* Whether the signs of a panel's weights are apart. */
+AVX2_INLINE bool has_flips(enum tensor_type type)
+{
+    return traits_of[type].is_signed && !has_dot(type);
+}
+
 /* From a block of a panel to the next one of its band: the bands alternate, and signed weights
  * have a second block each (take_signs). */
 AVX2_INLINE int panel_stride(enum tensor_type type)
 {
-    return traits_of[type].is_signed ? 2 * PANEL_BANDS : PANEL_BANDS;
+    return has_flips(type) ? 2 * PANEL_BANDS : PANEL_BANDS;
 }
 
 /* x ^ flip, with the flip read where it lies: kept in registers they would push out the sums. */
@@ -191,6 +164,31 @@ AVX2_INLINE void multiply_flipped(const struct block *w, const struct activation
     }
 }
 
+/* The integer sums of block b by vpdpbusd.  Signed weights are raised by 128, and their sums start
+ * from what this is too much. */
+AVX2_INLINE void multiply_dots(enum tensor_type type, const struct block *w, int bands,
+                               const struct activation_block *const *a, size_t b, int count,
+                               __m256i sum[TILE][PANEL_BANDS])
+{
+    const bool is_signed = traits_of[type].is_signed;
+#pragma GCC unroll 8
+    for (int j = 0; j < GROUPS; j++) {
+        __m256i u[PANEL_BANDS];
+#pragma GCC unroll 2
+        for (int r = 0; r < bands; r++)
+            u[r] = is_signed ? _mm256_xor_si256(w[r].u[j], bytes_of(128)) : w[r].u[j];
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++) {
+            const struct activation_block *block = a[n] + b;
+            __m256i x = broadcast(block, j);
+            __m256i start = _mm256_set1_epi32(is_signed ? block->start : 0);
+#pragma GCC unroll 2
+            for (int r = 0; r < bands; r++)
+                sum[n][r] = dot(j == 0 ? start : sum[n][r], u[r], x);
+        }
+    }
+}
+
 /* The integer sums of block b, in as many 16-bit runs as the type allows. */
 AVX2_INLINE void multiply_runs(enum tensor_type type, const struct block *w, int bands,
                                const struct activation_block *const *a, size_t b, int count,
@@ -218,7 +216,9 @@ AVX2_INLINE void multiply_block(enum tensor_type type, const struct block *w, in
                                 __m256 f[TILE][PANEL_BANDS])
 {
     __m256i sum[TILE][PANEL_BANDS];
-    if (traits_of[type].is_signed && bands == PANEL_BANDS)
+    if (has_dot(type))
+        multiply_dots(type, w, bands, a, b, count, sum);
+    else if (has_flips(type) && bands == PANEL_BANDS)
         multiply_flipped(w, a, b, count, sum);
     else
         multiply_runs(type, w, bands, a, b, count, sum);
@@ -356,7 +356,7 @@ AVX2_INLINE void unpack_to_panel(enum tensor_type type, const struct band *band,
 {
     const int stride = panel_stride(type);
     unpack(type, band, at, to, stride);
-    for (int b = 0; traits_of[type].is_signed && b < traits_of[type].unit_blocks; b++)
+    for (int b = 0; has_flips(type) && b < traits_of[type].unit_blocks; b++)
         take_signs(to + b * stride, to + b * stride + PANEL_BANDS);
 }
 
@@ -500,8 +500,8 @@ static void multiply(const struct matrix *matrix, const struct activations *acti
         multiply_floats(matrix, activations, y, y_stride, row_begin, row_end);
 }
 
-const struct kernels kernels_avx2 = {
-    .name = "avx2",
+const struct kernels KERNELS_OF_AVX2 = {
+    .name = KERNELS_OF_AVX2_NAME,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

@@ -3,6 +3,7 @@
  * Asks the processor and the operating system what they can do, never which model they are: a
  * virtual machine may hide either.
  */
+#include "base/kernel_names.h"
 #include "math/table.h"
 
 #include <errno.h>
@@ -25,6 +26,21 @@ static bool has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
 }
+
+/* CPUID's leaf 7, part 1: not every compiler knows this name either. */
+static bool has_avxvnni(void)
+{
+    unsigned parts, eax, ebx, ecx, edx;
+    return has_avx2() && __get_cpuid_count(7, 0, &parts, &ebx, &ecx, &edx) && parts >= 1 &&
+           __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1u << 4);
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 /* Those that this machine can run, the best one first; returns how many. */
@@ -32,6 +48,10 @@ static int usable(const struct kernels **out)
 {
     int count = 0;
 #ifdef __x86_64__
+    if (has_avx512())
+        out[count++] = &kernels_avx512;
+    if (has_avxvnni())
+        out[count++] = &kernels_avxvnni;
     if (has_avx2())
         out[count++] = &kernels_avx2;
 #endif
@@ -43,14 +63,17 @@ int kernels_choose(const char *name, const struct kernels **out, struct error *e
 {
     const struct kernels *list[KERNELS_MAX];
     int count = usable(list);
+    if (name && strcmp(name, "ref") == 0)
+        name = kernels_portable.name;
     for (int i = 0; i < count; i++)
         if (!name || !*name || strcmp(name, list[i]->name) == 0) {
             *out = list[i];
             return 0;
         }
     *out = NULL;
-    return error_set(error, EINVAL, "kernels \"%s\" are unknown or cannot run on this machine",
-                     name);
+    if (kernel_names_have(name))
+        return error_set(error, EINVAL, "this machine cannot run the kernels \"%s\"", name);
+    return error_set(error, EINVAL, "kernels \"%s\" are unknown; there are " KERNEL_NAMES, name);
 }
 
 const char *kernels_name(const struct kernels *kernels)

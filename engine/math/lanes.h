@@ -1,6 +1,7 @@
 /* lanes.h - sixteen floats side by side: the width in which every sum of the engine runs.
  *
- * Two forms with the same bits: AVX2 where the compiler may use it (avx2.c), arrays elsewhere.
+ * Three forms with the same bits: AVX-512 (avx512.c) or AVX2 (avx2.c) where the compiler may use
+ * it, arrays elsewhere.
  * The headers that are written over it (vector_lanes.h, attention_lanes.h, float_lanes.h) are
  * therefore the same source in every implementation.
  *
@@ -26,7 +27,11 @@ enum { LANES = 16 };
 
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
 
-#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#if defined(__AVX512F__) || defined(AVX512_EMULATION)
+
+#include "math/lanes_avx512.h"
+
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
 #include <immintrin.h>
 

@@ -33,6 +33,7 @@ static void quantise_block(struct activation_block *out, const float *x)
     }
     out->scale = amax / 127.0f;
     out->sum = (float)(out->half[0] + out->half[1]) * out->scale;
+    out->start = -128 * (out->half[0] + out->half[1]);
 }
 
 static void quantise(struct activation_block *out, const float *x, int32_t width)

@@ -15,6 +15,7 @@ struct activation_block {
     float scale;     /* da */
     float sum;       /* (float)(sum of q) * scale: what a minimum is multiplied with */
     int16_t half[2]; /* sums of q[0..15] and q[16..31]: what an offset is multiplied with */
+    int32_t start;   /* -128 * (sum of q): where a sum starts whose weights are larger by 128 */
 };
 
 struct activations {
@@ -49,7 +50,7 @@ struct kernels {
 
 extern const struct kernels kernels_portable;
 #ifdef __x86_64__
-extern const struct kernels kernels_avx2;
+extern const struct kernels kernels_avx512, kernels_avxvnni, kernels_avx2;
 #endif
 
 #endif

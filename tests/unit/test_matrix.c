@@ -1,9 +1,11 @@
 /* test_matrix.c - every implementation of the matrix products against the portable one (bit for
  * bit), and the portable one against plain double arithmetic. */
-#include "base/memory.h"
 #include "base/half.h"
+#include "base/kernel_names.h"
+#include "base/memory.h"
 #include "math/matrix.h"
 #include "math/quant.h"
+#include "tests/lib/kernels_named.h"
 
 #include <cblas.h>
 #include <errno.h>
@@ -102,9 +104,9 @@ static struct weights weights_sane(enum tensor_type type, int32_t rows, int32_t 
 static void product(const char *kernels_wanted, const struct matrix *matrix, const float *x,
                     int32_t count, int32_t step, float *y)
 {
-    const struct kernels *kernels;
+    const struct kernels *kernels = kernels_named(kernels_wanted);
     struct activations *activations;
-    assert_int_equal(kernels_choose(kernels_wanted, &kernels, NULL), 0);
+    assert_non_null(kernels);
     assert_int_equal(activations_open(count, matrix->columns, &activations), 0);
     activations_begin(activations, x, (size_t)matrix->columns, count, matrix->columns);
     if (quant_is_block_type(matrix->type))
@@ -133,11 +135,10 @@ static float *random_vectors(int32_t count, int32_t columns, uint32_t *seed)
     return x;
 }
 
-/* Whether this machine has kernels beyond the portable ones. */
+/* Whether kernels can be tested here. */
 static bool have(const char *name)
 {
-    const struct kernels *kernels;
-    return kernels_choose(name, &kernels, NULL) == 0;
+    return kernels_named(name) != NULL;
 }
 
 static void expect_equal_kernels(const struct weights *weights, int32_t count, uint32_t *seed)
@@ -148,10 +149,14 @@ static void expect_equal_kernels(const struct weights *weights, int32_t count, u
     float *portable = calloc(outputs, sizeof *portable), *fast = calloc(outputs, sizeof *fast);
     assert_true(portable && fast);
     product("portable", matrix, x, count, matrix->rows, portable);
-    product("avx2", matrix, x, count, matrix->rows, fast);
-    if (!same_bits(portable, fast, outputs))
-        fail_msg("%s %dx%d, %d vectors", tensor_format(matrix->type)->name, matrix->rows,
-                 matrix->columns, count);
+    for (const char *const *name = kernels_fast; *name; name++) {
+        if (!have(*name))
+            continue;
+        product(*name, matrix, x, count, matrix->rows, fast);
+        if (!same_bits(portable, fast, outputs))
+            fail_msg("%s %s %dx%d, %d vectors", *name, tensor_format(matrix->type)->name,
+                     matrix->rows, matrix->columns, count);
+    }
     free(x);
     free(portable);
     free(fast);
@@ -177,22 +182,18 @@ static void each_shape(int32_t count, uint32_t *seed,
             }
 }
 
-static void avx2_gives_the_bits_of_portable_for_every_type_and_shape(void **state)
+static void all_kernels_give_the_bits_of_portable_for_every_type_and_shape(void **state)
 {
     (void)state;
-    if (!have("avx2"))
-        skip();
     uint32_t seed = 1;
     for (int32_t count = 1; count <= 9; count++)
         each_shape(count, &seed, weights_sane);
     each_shape(17, &seed, weights_sane);
 }
 
-static void avx2_gives_the_bits_of_portable_for_every_number_of_vectors(void **state)
+static void all_kernels_give_the_bits_of_portable_for_every_number_of_vectors(void **state)
 {
     (void)state;
-    if (!have("avx2"))
-        skip();
     uint32_t seed = 2;
     for (size_t t = 0; t < TYPES; t++) {
         struct weights weights = weights_sane(types[t], 19, 512, &seed);
@@ -203,11 +204,23 @@ static void avx2_gives_the_bits_of_portable_for_every_number_of_vectors(void **s
     }
 }
 
+/* So many that their activations leave the caches, and more rows than a kernel takes at once. */
+static void all_kernels_give_the_bits_of_portable_for_many_vectors(void **state)
+{
+    (void)state;
+    enum { COUNT = 130, ROWS = 275, COLUMNS = 1792 };
+    static const enum tensor_type some[] = {TENSOR_Q4_1, TENSOR_Q8_0, TENSOR_Q6_K};
+    uint32_t seed = 12;
+    for (size_t t = 0; t < sizeof some / sizeof *some; t++) {
+        struct weights weights = weights_sane(some[t], ROWS, COLUMNS, &seed);
+        expect_equal_kernels(&weights, COUNT, &seed);
+        free(weights.bytes);
+    }
+}
+
 static void random_bytes_as_weights_give_the_same_bits_or_nan(void **state)
 {
     (void)state;
-    if (!have("avx2"))
-        skip();
     uint32_t seed = 3;
     each_shape(1, &seed, weights_of_bytes);
     each_shape(6, &seed, weights_of_bytes);
@@ -217,8 +230,6 @@ static void extreme_weights_do_not_overflow_the_integer_sums(void **state)
 {
     (void)state;
     static const uint8_t fills[] = {0x00, 0x7f, 0x80, 0xff};
-    if (!have("avx2"))
-        skip();
     uint32_t seed = 4;
     for (size_t t = 0; t < TYPES; t++)
         for (size_t f = 0; f < sizeof fills; f++) {
@@ -234,8 +245,11 @@ static void extreme_weights_do_not_overflow_the_integer_sums(void **state)
             for (int i = 0; i < 512; i++)
                 x[512 + i] = -(x[i] = 1.0f); /* every q is 127 or -127 */
             product("portable", &weights.matrix, x, 2, 8, portable);
-            product("avx2", &weights.matrix, x, 2, 8, fast);
-            assert_true(same_bits(portable, fast, 16));
+            for (const char *const *name = kernels_fast; *name; name++)
+                if (have(*name)) {
+                    product(*name, &weights.matrix, x, 2, 8, fast);
+                    assert_true(same_bits(portable, fast, 16));
+                }
             free(weights.bytes);
         }
 }
@@ -243,15 +257,14 @@ static void extreme_weights_do_not_overflow_the_integer_sums(void **state)
 static void a_vector_s_result_does_not_depend_on_its_neighbours(void **state)
 {
     (void)state;
-    static const char *const names[] = {"portable", "avx2"};
     uint32_t seed = 5;
-    for (size_t k = 0; k < 2; k++)
-        for (size_t t = 0; t < TYPES && have(names[k]); t++) {
+    for (const char *const *name = kernels_fast; *name; name++)
+        for (size_t t = 0; t < TYPES && have(*name); t++) {
             struct weights weights = weights_sane(types[t], 24, 768, &seed);
             float *x = random_vectors(13, 768, &seed), all[13 * 24], one[24];
-            product(names[k], &weights.matrix, x, 13, 24, all);
+            product(*name, &weights.matrix, x, 13, 24, all);
             for (size_t n = 0; n < 13; n++) {
-                product(names[k], &weights.matrix, x + n * 768, 1, 24, one);
+                product(*name, &weights.matrix, x + n * 768, 1, 24, one);
                 assert_memory_equal(one, all + n * 24, sizeof one);
             }
             free(x);
@@ -355,7 +368,7 @@ static struct weights transposed_copy(const struct weights *weights)
 
 static void expect_equal_transposed(const struct weights *plain, int32_t count, uint32_t *seed)
 {
-    static const char *const names[] = {"portable", "avx2"};
+    static const char *const names[] = {"portable", "avx2", "avx512"};
     const struct matrix *matrix = &plain->matrix;
     struct weights other = transposed_copy(plain);
     size_t outputs = (size_t)matrix->rows * (size_t)count;
@@ -363,7 +376,7 @@ static void expect_equal_transposed(const struct weights *plain, int32_t count, 
     float *expected = calloc(outputs, sizeof *expected), *y = calloc(outputs, sizeof *y);
     assert_true(expected && y);
     product("portable", matrix, x, count, matrix->rows, expected);
-    for (size_t i = 0; i < 4 && have(names[i / 2]); i++) {
+    for (size_t i = 0; i < 6 && have(names[i / 2]); i++) {
         memset(y, 0x55, outputs * sizeof *y);
         product(names[i / 2], &other.matrix, x, count, i % 2 ? MATRIX_GRAIN : matrix->rows, y);
         if (!same_bits(expected, y, outputs))
@@ -432,17 +445,19 @@ static void a_transposed_view_has_the_same_shape(void **state)
 static void a_vector_with_nan_or_infinity_gives_nan_and_zero_gives_zero(void **state)
 {
     (void)state;
-    static const char *const names[] = {"portable", "avx2"};
     uint32_t seed = 9;
     struct weights weights = weights_sane(TENSOR_Q4_0, 8, 64, &seed);
-    for (size_t k = 0; k < 2 && have(names[k]); k++) {
+    for (size_t k = 0; k == 0 || kernels_fast[k - 1]; k++) {
+        const char *name = k == 0 ? "portable" : kernels_fast[k - 1];
+        if (!have(name))
+            continue;
         float x[4 * 64], y[4 * 8];
         for (int i = 0; i < 4 * 64; i++)
             x[i] = i < 192 ? 1.0f : 1e-35f; /* vector 3: too small to have a scale */
         x[5] = NAN;
         x[64 + 40] = -INFINITY;
         memset(x + 128, 0, 64 * sizeof *x);
-        product(names[k], &weights.matrix, x, 4, 8, y);
+        product(name, &weights.matrix, x, 4, 8, y);
         for (int r = 0; r < 8; r++) {
             assert_true(isnan(y[r]) && isnan(y[8 + r]));
             assert_true(y[16 + r] == 0 && y[24 + r] == 0);
@@ -533,17 +548,28 @@ static void kernels_are_chosen_by_name(void **state)
     assert_int_equal(kernels_choose("portable", &kernels, &error), 0);
     assert_string_equal(kernels_name(kernels), "portable");
     assert_int_equal(kernels_choose("", &kernels, &error), 0);
-    assert_string_equal(kernels_name(kernels), have("avx2") ? "avx2" : "portable");
+    assert_non_null(kernels);
+    assert_int_equal(kernels_choose("ref", &kernels, &error), 0);
+    assert_string_equal(kernels_name(kernels), "portable");
     assert_int_equal(kernels_choose("mmx", &kernels, &error), -EINVAL);
-    assert_non_null(strstr(error.text, "mmx"));
+    assert_non_null(strstr(error.text, "\"mmx\" are unknown"));
     assert_null(kernels);
+    for (const char *const *name = kernels_fast; *name; name++) {
+        assert_true(kernel_names_have(*name));
+        if (kernels_choose(*name, &kernels, &error) == 0)
+            assert_string_equal(kernels_name(kernels), *name);
+        else
+            assert_non_null(strstr(error.text, "this machine cannot run"));
+    }
+    assert_false(kernel_names_have("") || kernel_names_have("avx") || kernel_names_have("avx2,"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(avx2_gives_the_bits_of_portable_for_every_type_and_shape),
-        cmocka_unit_test(avx2_gives_the_bits_of_portable_for_every_number_of_vectors),
+        cmocka_unit_test(all_kernels_give_the_bits_of_portable_for_every_type_and_shape),
+        cmocka_unit_test(all_kernels_give_the_bits_of_portable_for_every_number_of_vectors),
+        cmocka_unit_test(all_kernels_give_the_bits_of_portable_for_many_vectors),
         cmocka_unit_test(random_bytes_as_weights_give_the_same_bits_or_nan),
         cmocka_unit_test(extreme_weights_do_not_overflow_the_integer_sums),
         cmocka_unit_test(a_vector_s_result_does_not_depend_on_its_neighbours),

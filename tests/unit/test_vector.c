@@ -2,6 +2,7 @@
  * of double arithmetic. */
 #include "base/half.h"
 #include "math/vector.h"
+#include "tests/lib/kernels_named.h"
 
 #include <float.h>
 #include <math.h>
@@ -14,12 +15,6 @@
 #include <cmocka.h>
 
 enum { WIDTH_MAX = 600 };
-
-static const struct kernels *kernels_named(const char *name)
-{
-    const struct kernels *kernels;
-    return kernels_choose(name, &kernels, NULL) == 0 ? kernels : NULL;
-}
 
 static void fill(float *x, int count, float size, uint32_t seed)
 {
@@ -61,10 +56,8 @@ static void expect_equal_families(const struct kernels *portable, const struct k
     }
 }
 
-static void every_width_gives_the_same_bits_from_all_kernels(void **state)
+static void expect_equal_for_every_width(const struct kernels *portable, const struct kernels *fast)
 {
-    (void)state;
-    const struct kernels *portable = kernels_named("portable"), *fast = kernels_named(NULL);
     float x[WIDTH_MAX], y[WIDTH_MAX], a[WIDTH_MAX], b[WIDTH_MAX];
     for (int width = 1; width <= WIDTH_MAX; width += width < 70 ? 1 : 53) {
         size_t bytes = (size_t)width * sizeof *x;
@@ -84,6 +77,14 @@ static void every_width_gives_the_same_bits_from_all_kernels(void **state)
         expect_equal_families(portable, fast, x, y, width);
         assert_int_equal(vector_argmax(portable, a, width), vector_argmax(fast, a, width));
     }
+}
+
+static void every_width_gives_the_same_bits_from_all_kernels(void **state)
+{
+    (void)state;
+    for (const char *const *name = kernels_fast; *name; name++)
+        if (kernels_named(*name))
+            expect_equal_for_every_width(kernels_named("portable"), kernels_named(*name));
 }
 
 static void silu_is_within_3_ulp_and_flat_far_out(void **state)
@@ -186,8 +187,8 @@ static void rms_norm_agrees_with_double_arithmetic(void **state)
 static void argmax_takes_the_first_of_equals_and_refuses_nan(void **state)
 {
     (void)state;
-    static const char *const names[] = {"portable", ""};
-    for (size_t k = 0; k < 2; k++) {
+    static const char *const names[] = {"portable", "", "avx512"};
+    for (size_t k = 0; k < 3 && kernels_named(names[k]); k++) {
         const struct kernels *kernels = kernels_named(names[k]);
         float x[100];
         fill(x, 100, 1, 3);
