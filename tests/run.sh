@@ -52,6 +52,10 @@ prepare() {
         echo "Not all packages could be installed; going on with what is there."
     [ $mode != fast ] || return 0
 
+    step "packages for the kernels of other processors"
+    examples/install-packages.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ||
+        echo "Not installed: the kernels for ARM will not be compared."
+
     step "Python for the golden tests, and the models"
     [ -x "$cache/python/bin/python3" ] || python3 -m venv "$cache/python" || true
     "$cache/python/bin/python3" -c 'import gguf, jinja2, jsonschema, numpy' 2>/dev/null ||
@@ -135,6 +139,7 @@ main() {
     if [ $mode != fast ]; then
         run build model
         run build golden --timeout-multiplier 2
+        run build cross
         [ $mode != long ] || run build long
         build build-asan --buildtype=debugoptimized -Dwerror=true -Db_sanitize=address,undefined
         run build-asan unit

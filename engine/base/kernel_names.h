@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /* Of every processor; ref is another name of portable. */
-#define KERNEL_NAMES "portable, ref, avx2, avxvnni, avx512"
+#define KERNEL_NAMES "portable, ref, avx2, avxvnni, avx512, neon, dotprod, i8mm"
 
 /* Whether a name is one of them; math/dispatch.c knows whether this machine can run it. */
 bool kernel_names_have(const char *name);

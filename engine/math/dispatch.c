@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#ifdef __x86_64__
+#if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 enum { KERNELS_MAX = 4 };
@@ -43,6 +46,18 @@ static bool has_avx512(void)
 }
 #endif
 
+#ifdef __aarch64__
+static bool has_dotprod(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+
+static bool has_i8mm(void)
+{
+    return has_dotprod() && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+}
+#endif
+
 /* Those that this machine can run, the best one first; returns how many. */
 static int usable(const struct kernels **out)
 {
@@ -54,6 +69,13 @@ static int usable(const struct kernels **out)
         out[count++] = &kernels_avxvnni;
     if (has_avx2())
         out[count++] = &kernels_avx2;
+#endif
+#ifdef __aarch64__
+    if (has_i8mm())
+        out[count++] = &kernels_i8mm;
+    if (has_dotprod())
+        out[count++] = &kernels_dotprod;
+    out[count++] = &kernels_neon;
 #endif
     out[count++] = &kernels_portable;
     return count;

@@ -37,6 +37,7 @@ LANES_INLINE void float_tile(enum tensor_type type, const struct matrix *matrix,
                              int32_t row, int32_t vector, int rows, int vectors)
 {
     struct lanes sum[FLOAT_ROWS_MAX][FLOAT_VECTORS_MAX], w[FLOAT_ROWS_MAX];
+    struct lanes ended[FLOAT_ROWS_MAX][FLOAT_VECTORS_MAX];
     const uint8_t *from = matrix->data + (size_t)row * matrix->row_bytes;
     const float *x = activations->x + (size_t)vector * activations->stride;
     int32_t columns = matrix->columns, k = 0;
@@ -57,15 +58,20 @@ LANES_INLINE void float_tile(enum tensor_type type, const struct matrix *matrix,
                 sum[r][v] = lanes_fuse(w[r], a, sum[r][v]);
         }
     }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) /* so that the sums above need not be in memory */
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            ended[r][v] = sum[r][v];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) {
             if (k < columns) {
                 const uint8_t *last = from + (size_t)r * matrix->row_bytes;
                 const float *x_last = x + (size_t)v * activations->stride + k;
-                sum[r][v] = lanes_fuse(float_weights_last(type, last, k, columns),
-                                       lanes_load_part(x_last, columns - k, 0), sum[r][v]);
+                ended[r][v] = lanes_fuse(float_weights_last(type, last, k, columns),
+                                         lanes_load_part(x_last, columns - k, 0), ended[r][v]);
             }
-            y[(size_t)(vector + v) * y_stride + (size_t)(row + r)] = lanes_sum(sum[r][v]);
+            y[(size_t)(vector + v) * y_stride + (size_t)(row + r)] = lanes_sum(ended[r][v]);
         }
 }
 

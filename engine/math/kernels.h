@@ -13,9 +13,9 @@
 
 struct kernels; /* a table of functions, private to math/ */
 
-/* The best implementation for this CPU (CPUID and XCR0), or the one that `name` forces (one of
- * base/kernel_names.h; NULL or "" chooses).  Returns 0, or -EINVAL naming one that is unknown or
- * that this machine can't run. */
+/* The best implementation for this CPU (CPUID and XCR0, or what Linux says of an ARM), or the one
+ * that `name` forces (one of base/kernel_names.h; NULL or "" chooses).  Returns 0, or -EINVAL naming
+ * one that is unknown or that this machine can't run. */
 int kernels_choose(const char *name, const struct kernels **out, struct error *error);
 const char *kernels_name(const struct kernels *kernels);
 

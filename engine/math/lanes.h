@@ -1,7 +1,8 @@
 /* lanes.h - sixteen floats side by side: the width in which every sum of the engine runs.
  *
- * Three forms with the same bits: AVX-512 (avx512.c) or AVX2 (avx2.c) where the compiler may use
- * it, arrays elsewhere.
+ * Forms with the same bits: AVX-512 (avx512.c) or AVX2 (avx2.c) where the compiler may use it, NEON
+ * where LANES_NEON asks for it (every ARM compiler may use it, the portable kernels too), arrays
+ * elsewhere.
  * The headers that are written over it (vector_lanes.h, attention_lanes.h, float_lanes.h) are
  * therefore the same source in every implementation.
  *
@@ -137,6 +138,10 @@ LANES_INLINE float lanes_sum(struct lanes a)
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+
+#elif defined(LANES_NEON)
+
+#include "math/lanes_neon.h"
 
 #else
 

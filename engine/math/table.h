@@ -52,5 +52,8 @@ extern const struct kernels kernels_portable;
 #ifdef __x86_64__
 extern const struct kernels kernels_avx512, kernels_avxvnni, kernels_avx2;
 #endif
+#ifdef __aarch64__
+extern const struct kernels kernels_neon, kernels_dotprod, kernels_i8mm;
+#endif
 
 #endif

@@ -1,0 +1,21 @@
+/* neon.c - NEON alone, which every 64-bit ARM has. See neon_kernels.h. */
+#include "math/neon_kernels.h"
+
+const struct kernels kernels_neon = {
+    .name = "neon",
+    .quantise = quantise,
+    .multiply = multiply,
+    .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
+    .add = add,
+    .add_scaled = add_scaled,
+    .scale = scale,
+    .soft_cap = soft_cap,
+    .silu_multiply = silu_multiply,
+    .gelu_multiply = gelu_multiply,
+    .gelu = gelu,
+    .gelu_erf = gelu_erf,
+    .softmax = softmax,
+    .argmax = argmax,
+    .attend = attend,
+};
