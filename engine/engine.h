@@ -175,7 +175,8 @@ int engine_submit(struct engine *engine, uint64_t id, const struct engine_reques
 void engine_cancel(struct engine *engine, uint64_t id);
 
 /* Run one step of everything that can run: at most one prefill chunk plus one token of every
- * decoding sequence.  Returns whether work remains that does not wait for memory. */
+ * decoding sequence, or a few of those that guess.  Returns whether work remains that does not wait
+ * for memory. */
 bool engine_step(struct engine *engine, const struct engine_sink *sink);
 
 /* KV memory: `bytes` more may be used; or none, and of the requests that wait for it the youngest

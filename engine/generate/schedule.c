@@ -382,8 +382,8 @@ static void choose_all(struct step *step, const struct choice *choice, int32_t f
 
 /* ---- memory ---- */
 
-/* How many window parts a sequence holds at most besides those of known pages: those of a window
- * and of what a step adds to it, which begin and end somewhere in a page. */
+/* How many window parts a sequence holds at most besides those of pages that the index knows: those
+ * of a window and of what a step adds to it, which begin and end somewhere in a page. */
 static int32_t window_pages(const struct engine *engine)
 {
     const int32_t step =
@@ -398,7 +398,7 @@ static void ask_for_memory(struct engine *engine, const struct engine_sink *sink
         return;
     for (int i = 0; i < engine->running_count; i++)
         if (engine->running[i]->starved)
-            wanted_bytes += sequence_wanted_bytes(engine->running[i], &engine->kv, NEED_TOKENS,
+            wanted_bytes += sequence_wanted_bytes(engine->running[i], &engine->prefix, NEED_TOKENS,
                                                   window_pages(engine));
     uint64_t bytes = wanted_bytes ? kv_missing_bytes(&engine->kv, wanted_bytes) : 0;
     if (bytes == 0)

@@ -210,14 +210,30 @@ int32_t sequence_reserve(struct sequence *sequence, struct prefix *prefix, int32
     return room < count ? room : count;
 }
 
-uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct kv *kv, int32_t tokens,
-                               int32_t window_pages)
+/* How many window parts `lacking` more pages take: those of pages that the index knows stay, of the
+ * others there are never more than `most`. */
+static int32_t lacking_windows(const struct sequence *sequence, int32_t depth_max, int32_t lacking,
+                               int32_t most)
 {
+    const int32_t count = sequence->page_count, all = count + lacking;
+    const int32_t known = depth_max < all ? depth_max : all;
+    const int32_t first = sequence->forgotten_count > known ? sequence->forgotten_count : known;
+    const int32_t held = count > first ? count - first : 0;
+    const int32_t stay = known > count ? known - count : 0;
+    const int32_t pass = lacking - stay, room = most > held ? most - held : 0;
+    return stay + (pass < room ? pass : room);
+}
+
+uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct prefix *prefix,
+                               int32_t tokens, int32_t window_pages)
+{
+    const size_t *part_bytes = prefix->kv->part_bytes;
     const int64_t all = (int64_t)sequence->usage.prompt_tokens + sequence->answer_max;
     const int64_t next = (int64_t)sequence->count + tokens;
     const int32_t lacking = pages_for(next < all ? next : all) - sequence->page_count;
-    const int32_t unused = window_pages - (sequence->page_count - sequence->forgotten_count);
-    const int32_t windows = lacking < unused ? lacking : unused;
-    return (lacking > 0 ? (uint64_t)lacking * kv->part_bytes[FORWARD_GLOBAL] : 0) +
-           (windows > 0 ? (uint64_t)windows * kv->part_bytes[FORWARD_WINDOW] : 0);
+    if (lacking <= 0)
+        return 0;
+    const int32_t windows = lacking_windows(sequence, prefix->depth_max, lacking, window_pages);
+    return (uint64_t)lacking * part_bytes[FORWARD_GLOBAL] +
+           (uint64_t)windows * part_bytes[FORWARD_WINDOW];
 }

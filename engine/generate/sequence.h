@@ -89,9 +89,9 @@ void sequence_forget(struct sequence *sequence, struct kv *kv, int32_t window);
 int32_t sequence_reserve(struct sequence *sequence, struct prefix *prefix, int32_t count);
 
 /* Bytes of the pages that it lacks for what it does next: its unread tokens, and `tokens` of its
- * answer.  It never holds more than `window_pages` window parts, besides those of known
- * pages. */
-uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct kv *kv, int32_t tokens,
-                               int32_t window_pages);
+ * answer.  It never holds more than `window_pages` window parts, besides those of the pages that
+ * the index knows or will. */
+uint64_t sequence_wanted_bytes(const struct sequence *sequence, const struct prefix *prefix,
+                               int32_t tokens, int32_t window_pages);
 
 #endif

@@ -39,6 +39,42 @@ static uint32_t below(unsigned *seed, uint32_t limit)
     return (uint32_t)rand_r(seed) % limit;
 }
 
+/* What else decides about a token, or ends an answer. */
+static void choose_extra(struct engine_request *request, unsigned *seed)
+{
+    static const struct text stop = {"jiiiij", 6};
+    struct sampling *sampling = &request->sampling;
+    switch (below(seed, 8)) {
+    case 0:
+        sampling->repeat_penalty = 1.1f;
+        sampling->frequency_penalty = 0.1f;
+        break;
+    case 1:
+        sampling->dry_multiplier = 0.5f;
+        sampling->dry_base = 1.1f;
+        sampling->dry_allowed_length = 4;
+        break;
+    case 2:
+        sampling->mirostat = 2;
+        sampling->mirostat_tau = 0.5f;
+        sampling->mirostat_eta = 0.1f;
+        break;
+    case 3:
+        sampling->top_k = 2;
+        sampling->min_p = 0.1f;
+        break;
+    case 4:
+        request->stops = &stop;
+        request->stop_count = 1;
+        break;
+    case 5:
+        request->grammar = text_of("root ::= (\"iiiiij\" | \"iik\")*");
+        break;
+    default: /* nothing */
+        break;
+    }
+}
+
 static void make_wish(struct wish *wish, unsigned *seed)
 {
     const char *text = texts[below(seed, TEXTS)];
@@ -57,15 +93,18 @@ static void make_wish(struct wish *wish, unsigned *seed)
     wish->request.biases = wish->biases;
     for (int32_t token = 0; token < TINY_MODEL_VOCABULARY; token++)
         if (token < 'i' || token > 'k')
-            wish->biases[wish->request.bias_count++] = (struct token_bias){token, -100};
-    wish->biases[wish->request.bias_count++] = (struct token_bias){'i', 5};
+            wish->biases[wish->request.bias_count++] = (struct token_bias){token, -1000};
+    wish->biases[wish->request.bias_count++] = (struct token_bias){'i', below(seed, 3) ? 5 : 60};
+    choose_extra(&wish->request, seed);
 }
 
 /* Each alone, with nothing shared or guessed. */
-static struct run *answer_alone(const struct tiny_model *tiny, const struct wish *wishes, int count)
+static struct run *answer_alone(const struct tiny_model *tiny, enum kv_format format,
+                                const struct wish *wishes, int count)
 {
     struct engine_options options = run_options();
     options.threads = 1;
+    options.kv_format = format;
     struct run *run = run_open(tiny, &options);
     for (int id = 0; id < count; id++) {
         struct engine_request request = wishes[id].request;
@@ -131,7 +170,24 @@ static void check_answer(const struct answer *answer, const struct answer *alone
     assert_memory_equal(answer->text, alone->text, answer->length);
 }
 
-static void run_workload(const struct tiny_model *tiny, unsigned seed)
+/* Pages that were used before: of ones, which are no numbers in any format. */
+static void spoil_pages(struct run *run)
+{
+    enum { PAGES = 4 };
+    struct kv *kv = &run->engine->kv;
+    struct forward_page pages[PAGES];
+    engine_grant(run->engine, PAGES * kv_page_total(kv));
+    for (int i = 0; i < PAGES; i++) {
+        assert_true(kv_take(kv, &pages[i]));
+        for (enum forward_part part = 0; part < FORWARD_PARTS; part++)
+            if (pages[i].parts[part])
+                memset(pages[i].parts[part], 0xff, kv->part_bytes[part]);
+    }
+    for (int i = 0; i < PAGES; i++)
+        kv_give(kv, &pages[i]);
+}
+
+static void run_workload(const struct tiny_model *tiny, enum kv_format format, unsigned seed)
 {
     enum { WISHES = 24 };
     struct wish wishes[WISHES];
@@ -139,9 +195,11 @@ static void run_workload(const struct tiny_model *tiny, unsigned seed)
     int32_t cached = 0, accepted = 0;
     for (int id = 0; id < WISHES; id++)
         make_wish(&wishes[id], &seed);
-    struct run *alone = answer_alone(tiny, wishes, WISHES);
-    struct engine_options options = {.threads = 1, .prefix_cache = true, .prefill_chunk = 48};
+    struct run *alone = answer_alone(tiny, format, wishes, WISHES);
+    struct engine_options options = {
+        .threads = 1, .kv_format = format, .prefix_cache = true, .prefill_chunk = 48};
     struct run *run = run_open(tiny, &options);
+    spoil_pages(run);
     for (int round = 0; ended < WISHES && round < STEPS_MAX; round++) {
         const int arrivals =
             submitted < WISHES && below(&seed, 24) == 0 ? 1 + (int)below(&seed, 4) : 0;
@@ -180,14 +238,14 @@ static void any_order_of_events_leaves_books_and_answers_true(void **state)
     (void)state;
     const struct tiny_model tiny = tiny_model_new(TENSOR_Q4_0, 31);
     for (unsigned seed = 1; seed <= 4; seed++)
-        run_workload(&tiny, seed);
+        run_workload(&tiny, seed % 2 ? KV_F16 : KV_Q8_0, seed);
 }
 
 static struct tiny_model windowed(const char *architecture, int32_t window)
 {
     struct tiny_model tiny = tiny_model_new(TENSOR_Q8_0, 32);
     tiny.architecture = architecture;
-    tiny.layers = 4;
+    tiny.layers = strcmp(architecture, "gemma3") == 0 ? 6 : 4; /* the sixth sees all */
     tiny.window = window;
     tiny.fused = strcmp(architecture, "phi3") == 0;
     return tiny;
@@ -198,8 +256,18 @@ static void so_it_does_where_layers_have_windows(void **state)
     (void)state;
     const struct tiny_model half = windowed("gemma2", 20), all = windowed("phi3", 70);
     for (unsigned seed = 1; seed <= 2; seed++) {
-        run_workload(&half, seed);
-        run_workload(&all, seed);
+        run_workload(&half, KV_F16, seed);
+        run_workload(&all, KV_F16, seed);
+    }
+}
+
+static void so_it_does_where_pages_are_of_bytes(void **state)
+{
+    (void)state;
+    const struct tiny_model most = windowed("gemma3", 130), all = windowed("phi3", 65);
+    for (unsigned seed = 5; seed <= 6; seed++) {
+        run_workload(&most, KV_Q8_0, seed);
+        run_workload(&all, KV_Q8_0, seed);
     }
 }
 
@@ -236,11 +304,12 @@ static void check_against_logits(struct run *run, const char *prompt, const stru
 }
 
 /* A text of 500 tokens asks for so many parts of each kind, and they are enough. */
-static void check_window(const char *architecture, int32_t window, int32_t chunk, uint64_t globals,
-                         uint64_t windows)
+static void check_needs(const char *architecture, int32_t window, int32_t chunk, bool prefix_cache,
+                        uint64_t globals, uint64_t windows)
 {
     const struct tiny_model tiny = windowed(architecture, window);
-    struct engine_options options = {.threads = 1, .prefill_chunk = chunk};
+    struct engine_options options = {
+        .threads = 1, .prefill_chunk = chunk, .prefix_cache = prefix_cache};
     struct run *run = run_open(&tiny, &options);
     const uint64_t page = engine_plan(run->engine)->kv_page_bytes;
     const struct token_bias ends[] = {
@@ -274,11 +343,23 @@ static void a_text_holds_a_window_of_what_windows_see(void **state)
 {
     (void)state;
     /* 8 pages; (70 + 64) / 64 + 2 parts of the window */
-    check_window("gemma2", 70, 64, 8, 4);
-    check_window("gemma2", 1, 16, 8, 2);
-    check_window("phi3", 33, 100, 0, 4);
-    check_window("phi3", 128, 256, 0, 8);
-    check_window("phi3", 512, 64, 8, 0); /* no shorter than the context */
+    check_needs("gemma2", 70, 64, false, 8, 4);
+    check_needs("gemma2", 1, 16, false, 8, 2);
+    check_needs("gemma2", 128, 16, false, 8, 4);
+    check_needs("phi3", 33, 100, false, 0, 4);
+    check_needs("phi3", 128, 256, false, 0, 8);
+    check_needs("phi3", 512, 64, false, 8, 0); /* no shorter than the context */
+}
+
+static void the_first_window_that_stays_known_is_asked_for_too(void **state)
+{
+    (void)state;
+    check_needs("gemma2", 70, 64, true, 8, 4 + 1);
+    check_needs("gemma2", 1, 16, true, 8, 2);
+    check_needs("gemma2", 128, 16, true, 8, 4 + 2);
+    check_needs("phi3", 33, 100, true, 0, 4);
+    check_needs("phi3", 128, 256, true, 0, 8);
+    check_needs("phi3", 512, 64, true, 8, 0);
 }
 
 int main(void)
@@ -286,7 +367,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_order_of_events_leaves_books_and_answers_true),
         cmocka_unit_test(so_it_does_where_layers_have_windows),
+        cmocka_unit_test(so_it_does_where_pages_are_of_bytes),
         cmocka_unit_test(a_text_holds_a_window_of_what_windows_see),
+        cmocka_unit_test(the_first_window_that_stays_known_is_asked_for_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
