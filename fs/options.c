@@ -199,7 +199,7 @@ void options_help(const char *program)
         "    -o context=N           most tokens of a conversation (default: the model's)\n"
         "    -o max_prompt=SIZE     longest prompt (default: 8M)\n"
         "    -o kernels=NAME        " KERNEL_NAMES "\n"
-        "                           (default: the best for this CPU)\n"
+        "                           (default: $INFERFS_KERNELS, else the best for this CPU)\n"
         "    -o nolineage           `output` is the newest answer, whoever asked\n"
         "    -o symlinks            follow symbolic links in MODELS_DIR\n"
         "    -o program=PATH        the engine's program (default: inferfs-engine beside inferfs)\n"

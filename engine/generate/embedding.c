@@ -20,11 +20,13 @@ static int32_t encoder_tokens(int32_t context)
     return context > EMBEDDING_BATCH_TOKENS ? context : EMBEDDING_BATCH_TOKENS;
 }
 
+/* A pass's answer is written here, gathered by the worker and put into its messages; each of the
+ * three buffers may be twice as large as it must, once it has grown. */
 size_t embedding_bytes(const struct model_config *config, const struct engine_options *options)
 {
     const size_t width = (size_t)config->width;
-    const size_t answer = 2 * EMBEDDING_BATCH_TEXTS_MAX * width * VECTORS_NUMBER_BYTES; /* grown */
-    return sizeof(struct embedder) + width * sizeof(float) + answer +
+    const size_t answer = 2 * EMBEDDING_BATCH_TEXTS_MAX * width * VECTORS_NUMBER_BYTES;
+    return sizeof(struct embedder) + width * sizeof(float) + 3 * answer +
            (config->family->encoder
                 ? encoder_bytes(config, encoder_tokens(options->context), options->threads)
                 : embedding_decoder_bytes(config, options));

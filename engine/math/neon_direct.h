@@ -7,17 +7,9 @@
 #ifndef MATH_NEON_DIRECT_H
 #define MATH_NEON_DIRECT_H
 
+#include "math/multiply.h"
 #include "math/neon_unpack.h"
 #include "math/table.h"
-
-/* A product in progress. */
-struct product {
-    const struct matrix *matrix;
-    const struct activations *activations;
-    float *y;
-    size_t y_stride;
-    int32_t row_begin, row_end;
-};
 
 NEON_INLINE const struct activation_block *vector_of(const struct product *product, int32_t n)
 {

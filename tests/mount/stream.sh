@@ -34,7 +34,7 @@ import os, sys
 stream, pieces = os.open(sys.argv[1], os.O_RDONLY), []
 while piece := os.read(stream, 7):
     pieces.append(piece)
-assert len(pieces) > 10, pieces
+assert len(pieces) > 4, pieces  # guessed tokens come together
 for piece in pieces[:-1]:  # a model may stop in the middle of its last one
     piece.decode("utf-8")
 PYTHON

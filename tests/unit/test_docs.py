@@ -182,6 +182,15 @@ def check_tree():
     check_named(names, "fs/readme.c")
 
 
+def check_modules():
+    """A folder's README that lists its files lists all of them; docs/TESTING.md the mount tests."""
+    for folder in "fs", "engine", "engine/load":
+        check_named([path.name for path in sorted((PROJECT / folder).glob("*.c"))],
+                    f"{folder}/README.md", "`NAME`")
+    check_named([path.stem for path in sorted((PROJECT / "tests/mount").glob("*.sh"))],
+                "docs/TESTING.md", "`NAME`")
+
+
 # --- paths ----------------------------------------------------------------------------------------
 
 
@@ -216,6 +225,7 @@ def main():
     check_options()
     check_engine()
     check_tree()
+    check_modules()
     check_paths()
     print("\n".join(breaches))
     return 1 if breaches else 0

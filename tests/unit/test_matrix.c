@@ -7,7 +7,6 @@
 #include "math/quant.h"
 #include "tests/lib/kernels_named.h"
 
-#include <cblas.h>
 #include <errno.h>
 #include <math.h>
 #include <setjmp.h>
@@ -17,6 +16,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#ifdef HAVE_OPENBLAS
+#include <cblas.h>
+#endif
 
 enum { VECTORS_MAX = 40, ROWS_MAX = 50, COLUMNS_MAX = 2304, UNALIGNED = 2 };
 
@@ -329,6 +332,7 @@ static void products_agree_with_double_arithmetic(void **state)
     }
 }
 
+#ifdef HAVE_OPENBLAS
 static void float_products_agree_with_openblas(void **state)
 {
     (void)state;
@@ -350,6 +354,7 @@ static void float_products_agree_with_openblas(void **state)
         free(weights.bytes);
     }
 }
+#endif
 
 /* The same weights, stored by columns. */
 static struct weights transposed_copy(const struct weights *weights)
@@ -575,7 +580,9 @@ int main(void)
         cmocka_unit_test(a_vector_s_result_does_not_depend_on_its_neighbours),
         cmocka_unit_test(ranges_of_rows_give_the_bits_of_the_whole),
         cmocka_unit_test(products_agree_with_double_arithmetic),
+#ifdef HAVE_OPENBLAS
         cmocka_unit_test(float_products_agree_with_openblas),
+#endif
         cmocka_unit_test(weights_stored_by_columns_give_the_same_bits),
         cmocka_unit_test(a_row_of_weights_stored_by_columns_is_gathered),
         cmocka_unit_test(a_transposed_view_has_the_same_shape),
