@@ -33,8 +33,13 @@ struct bench {
 /* Where the time from open to ready goes. */
 enum phase { CHECKED, POPULATED, CONFIGURED, READY, PHASES };
 
+struct load_times {
+    double load_ms, phase_ms[PHASES];
+};
+
 struct figures {
-    double load_ms, phase_ms[PHASES], prefill, decode, read_gb_per_s, fraction;
+    struct load_times load;
+    double prefill, decode, read_gb_per_s, fraction;
     double batches[BATCHES_MAX];
 };
 
@@ -42,6 +47,12 @@ static int compare_doubles(const void *left, const void *right)
 {
     double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
+}
+
+static int compare_loads(const void *left, const void *right)
+{
+    const struct load_times *a = left, *b = right;
+    return compare_doubles(&a->load_ms, &b->load_ms);
 }
 
 static double median(double *values, int32_t count)
@@ -154,25 +165,26 @@ static int make_prompt(const struct bench *bench, int32_t tokens, struct buffer 
 
 /* --- measurements ----------------------------------------------------------------------------- */
 
+/* The phases are those of the run that took the median time, so that they add up to it. */
 static int measure_load(struct bench *bench, struct figures *figures)
 {
-    double times[RUNS_MAX], phases[PHASES][RUNS_MAX];
+    struct load_times runs[RUNS_MAX];
     for (int32_t i = 0; i < bench->runs; i++) {
         if (bench->engine)
             engine_close(bench->engine);
+        bench->engine = NULL;
         int status = cli_open(bench->model, &bench->options, &bench->engine);
         if (status)
             return status;
         const struct engine_loading *loading = engine_loading(bench->engine);
-        times[i] = clock_ms(loading->ready_us - loading->started_us);
-        phases[CHECKED][i] = clock_ms(loading->opened_us - loading->started_us);
-        phases[POPULATED][i] = clock_ms(loading->populated_us - loading->opened_us);
-        phases[CONFIGURED][i] = clock_ms(loading->configured_us - loading->populated_us);
-        phases[READY][i] = clock_ms(loading->ready_us - loading->configured_us);
+        runs[i].load_ms = clock_ms(loading->ready_us - loading->started_us);
+        runs[i].phase_ms[CHECKED] = clock_ms(loading->opened_us - loading->started_us);
+        runs[i].phase_ms[POPULATED] = clock_ms(loading->populated_us - loading->opened_us);
+        runs[i].phase_ms[CONFIGURED] = clock_ms(loading->configured_us - loading->populated_us);
+        runs[i].phase_ms[READY] = clock_ms(loading->ready_us - loading->configured_us);
     }
-    figures->load_ms = median(times, bench->runs);
-    for (int phase = 0; phase < PHASES; phase++)
-        figures->phase_ms[phase] = median(phases[phase], bench->runs);
+    qsort(runs, (size_t)bench->runs, sizeof *runs, compare_loads);
+    figures->load = runs[(bench->runs - 1) / 2];
     return 0;
 }
 
@@ -300,14 +312,14 @@ static void print_json(const struct bench *bench, const struct figures *figures)
     for (int32_t i = 0; i < bench->batch_count; i++)
         json_array_append_new(batches, json_pack("{s:i,s:f}", "sequences", bench->batches[i],
                                                  "tokens_per_s", figures->batches[i]));
-    json_t *object =
-        json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load_ms,
-                  "header_ms", figures->phase_ms[CHECKED], "pages_ms", figures->phase_ms[POPULATED],
-                  "scratch_ms", figures->phase_ms[CONFIGURED], "tokenizer_ms",
-                  figures->phase_ms[READY], "prefill_tokens_per_s", figures->prefill,
-                  "decode_tokens_per_s", figures->decode, "batch", batches, "read_gb_per_s",
-                  figures->read_gb_per_s, "decode_bandwidth_fraction", figures->fraction, "kernels",
-                  engine_kernels(bench->engine), "threads", bench->options.threads);
+    json_t *object = json_pack(
+        "{s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:o,s:f,s:f,s:s,s:i}", "load_ms", figures->load.load_ms,
+        "header_ms", figures->load.phase_ms[CHECKED], "pages_ms", figures->load.phase_ms[POPULATED],
+        "scratch_ms", figures->load.phase_ms[CONFIGURED], "tokenizer_ms",
+        figures->load.phase_ms[READY], "prefill_tokens_per_s", figures->prefill,
+        "decode_tokens_per_s", figures->decode, "batch", batches, "read_gb_per_s",
+        figures->read_gb_per_s, "decode_bandwidth_fraction", figures->fraction, "kernels",
+        engine_kernels(bench->engine), "threads", bench->options.threads);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(object);
@@ -316,11 +328,11 @@ static void print_json(const struct bench *bench, const struct figures *figures)
 static void print_table(const struct bench *bench, const struct figures *figures)
 {
     printf("kernels   %s, %d threads\n", engine_kernels(bench->engine), bench->options.threads);
-    printf("load      %10.2f ms\n", figures->load_ms);
-    printf("header    %10.2f ms of it\n", figures->phase_ms[CHECKED]);
-    printf("pages     %10.2f ms of it\n", figures->phase_ms[POPULATED]);
-    printf("scratch   %10.2f ms of it\n", figures->phase_ms[CONFIGURED]);
-    printf("tokenizer %10.2f ms of it\n", figures->phase_ms[READY]);
+    printf("load      %10.2f ms\n", figures->load.load_ms);
+    printf("header    %10.2f ms of it\n", figures->load.phase_ms[CHECKED]);
+    printf("pages     %10.2f ms of it\n", figures->load.phase_ms[POPULATED]);
+    printf("scratch   %10.2f ms of it\n", figures->load.phase_ms[CONFIGURED]);
+    printf("tokenizer %10.2f ms of it\n", figures->load.phase_ms[READY]);
     printf("prefill   %10.1f tokens/s\n", figures->prefill);
     printf("decode    %10.1f tokens/s\n", figures->decode);
     for (int32_t i = 0; i < bench->batch_count; i++)

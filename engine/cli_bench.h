@@ -1,6 +1,7 @@
 /* cli_bench.h - `bench`: how fast a model loads, reads prompts and writes answers here.
  *
- * Every figure is the median of -r runs.  Nothing is guessed, and no run knows what another read.
+ * Every figure is the median of -r runs, but the phases of loading, which are those of the run
+ * with the median time.  Nothing is guessed, and no run knows what another read.
  *   prefill   prompt tokens / (first token chosen - first prefill step begun), alone
  *   decode    tokens per second of one sequence after its first token
  *   batch     tokens per second of N sequences together, counted only while all N run

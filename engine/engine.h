@@ -63,7 +63,7 @@ int engine_inspect(const char *path, enum kv_format format, struct engine_plan *
 struct engine_loading {
     int64_t started_us, opened_us, populated_us, configured_us, ready_us;
     uint64_t loaded_bytes; /* mapped, and read where that was wanted */
-    uint64_t cold_bytes;   /* of them not in the page cache before */
+    uint64_t cold_bytes;   /* of them not in the page cache before, see gguf_resident_bytes() */
 };
 
 struct engine;

@@ -89,8 +89,11 @@ uint64_t gguf_own_bytes(const struct gguf *gguf);
 
 /* Bytes of the file pages that are in the page cache now, asked of the kernel by all `threads`.
  * Returns the count; pages of files whose residency the kernel hides from this user count as
- * resident.  *proven: it has vouched for every page. */
-uint64_t gguf_resident_bytes(const struct gguf *gguf, struct threads *threads, bool *proven);
+ * resident.  *cached: it has vouched for every page.  An estimate for files of 128 MiB and more: if
+ * it vouches for the first MiB of every 16, and for the end of each file, the rest is taken to be
+ * there too; so pages may be missing in up to 15 of 16 MiB.  Whoever needs one then waits for the
+ * disk. */
+uint64_t gguf_resident_bytes(const struct gguf *gguf, struct threads *threads, bool *cached);
 
 /* Bring every page of the files into the page tables, in file order, in windows of 16 MiB.  Falls
  * back to reading a byte of each page where the kernel has no MADV_POPULATE_READ.  Returns 0 or

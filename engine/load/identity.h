@@ -5,6 +5,8 @@
  * one run of the machine are the same bytes.  The exception: times have a grain (milliseconds; two
  * seconds on some file systems), and a second write in the same grain leaves no trace.  So a file
  * is known by its identity only when that was taken IDENTITY_SETTLED_S after the last change.
+ * File systems that keep no such time (FAT, some of FUSE) show another in its place; there whoever
+ * gives a file of the same size the old time of writing passes it off as the old one.
  * A program that goes on writing through a mapping changes the time only now and then; but nobody
  * may do so to a model that is loaded, anyway.
  *

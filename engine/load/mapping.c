@@ -89,20 +89,20 @@ static size_t window_length(const struct mapping *mapping, size_t offset)
     return left < MAPPING_WINDOW_BYTES ? left : MAPPING_WINDOW_BYTES;
 }
 
-/* Does the kernel vouch that all pages of the window are cached?  Asking it for a count takes a
- * third of the time of asking for each page.  It may not know (overlays), or refuse to say. */
-static bool is_cached(const struct mapping *mapping, size_t offset, size_t length)
+bool mapping_is_cached(const struct mapping *mapping, size_t offset, size_t length)
 {
+    const size_t left = mapping->length - offset;
     struct {
         uint64_t offset, length;
-    } range = {offset, length};
+    } range = {offset, length < left ? length : left};
     struct {
         uint64_t cached, dirty, writeback, evicted, evicted_recently;
     } pages = {0};
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    return mapping->descriptor >= 0 &&
-           syscall(SYS_cachestat, mapping->descriptor, &range, &pages, 0) == 0 &&
-           pages.cached == (length + page_bytes - 1) / page_bytes;
+    return mapping->borrowed ||
+           (mapping->descriptor >= 0 &&
+            syscall(SYS_cachestat, mapping->descriptor, &range, &pages, 0) == 0 &&
+            pages.cached == (range.length + page_bytes - 1) / page_bytes);
 }
 
 uint64_t mapping_resident_bytes(const struct mapping *mapping, size_t offset, bool *proven)
@@ -110,7 +110,7 @@ uint64_t mapping_resident_bytes(const struct mapping *mapping, size_t offset, bo
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE), length = window_length(mapping, offset);
     unsigned char cached[WINDOW_PAGES_MAX];
     uint64_t total = 0;
-    if (mapping->borrowed || is_cached(mapping, offset, length))
+    if (mapping_is_cached(mapping, offset, length))
         return length;
     *proven = false;
     if (mincore(address(mapping, offset), length, cached))

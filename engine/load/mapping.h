@@ -43,6 +43,12 @@ struct mapping mapping_borrow(const void *bytes, size_t length);
 
 void mapping_close(struct mapping *mapping);
 
+/* Does the kernel vouch that all pages of `length` bytes at `offset`, a multiple of the page size
+ * below mapping->length, are in the page cache?  What is behind the end of the file counts as
+ * cached.  Asking it for a count takes a third of the time of asking for each page.  It may not
+ * know (overlays, kernels before 6.5), or refuse to say. */
+bool mapping_is_cached(const struct mapping *mapping, size_t offset, size_t length);
+
 /* Bytes on pages of the window that begins at `offset`, a multiple of MAPPING_WINDOW_BYTES, that
  * are in the page cache now.  Where the kernel would not say, of a file that this user could not
  * write, it is all of them.  Clears *proven when it is not sure that all are there. */

@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 64, USED_AGAIN_S = 24 * 60 * 60 };
+enum { NAME_BYTES = 64, KEY_DIGITS = 32, USED_AGAIN_S = 24 * 60 * 60 };
+
+#define DRAFT "draft-"
 
 static bool fits(int length)
 {
@@ -66,6 +68,14 @@ static int open_folder(bool create)
 static void name_of(const uint64_t key[2], char out[NAME_BYTES])
 {
     snprintf(out, NAME_BYTES, "%016" PRIx64 "%016" PRIx64, key[1], key[0]);
+}
+
+/* Is this a name that name_of() or indexfolder_write() gives?  Whoever sets INFERFS_CACHE may have
+ * files of his own in a folder "index" there. */
+static bool is_own_name(const char *name)
+{
+    return strncmp(name, DRAFT, sizeof DRAFT - 1) == 0 ||
+           (strlen(name) == KEY_DIGITS && strspn(name, "0123456789abcdef") == KEY_DIGITS);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -138,8 +148,8 @@ static void count_file(int folder, const char *name, struct census *census)
 {
     struct stat facts;
     size_t length = strlen(name);
-    if (length >= NAME_BYTES || fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW) ||
-        !S_ISREG(facts.st_mode))
+    if (length >= NAME_BYTES || !is_own_name(name) ||
+        fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW) || !S_ISREG(facts.st_mode))
         return;
     census->files++;
     census->bytes += (uint64_t)facts.st_size;
@@ -192,7 +202,7 @@ void indexfolder_write(const uint64_t key[2], struct text bytes)
 {
     char name[NAME_BYTES], draft[NAME_BYTES];
     name_of(key, name);
-    snprintf(draft, sizeof draft, "draft-%ld-%016" PRIx64, (long)getpid(), key[0]);
+    snprintf(draft, sizeof draft, DRAFT "%ld-%016" PRIx64, (long)getpid(), key[0]);
     int folder = open_folder(true);
     if (folder < 0)
         return;

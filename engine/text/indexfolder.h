@@ -2,6 +2,7 @@
  *
  * Owns:     nothing that lasts; a mapping belongs to who asked for it.
  * Promise:  see index.h; what is mapped is a regular file of this user that nobody else may write.
+ *           Only files with names that it gives are counted and deleted.
  * Threads:  any, in any number of processes.
  */
 #ifndef TEXT_INDEXFOLDER_H

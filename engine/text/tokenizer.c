@@ -75,17 +75,16 @@ static size_t decode(const struct vocabulary *vocabulary, int32_t id, char *out,
     return token.length;
 }
 
-static size_t longest_piece(const struct vocabulary *vocabulary)
+/* Decoding never makes a token longer.  The charge of a model counts this length, so it must be the
+ * same whether the tokens were read or an index knows them. */
+static size_t longest_token(const struct vocabulary *vocabulary)
 {
     size_t longest = 0;
     if (!vocabulary->tokens)
         return vocabulary->token_bytes_max;
-    for (int32_t id = 0; id < vocabulary->token_count; id++) {
-        if (vocabulary->tokens[id].length <= longest) /* decoding never makes it longer */
-            continue;
-        size_t length = decode(vocabulary, id, NULL, 0);
-        longest = length > longest ? length : longest;
-    }
+    for (int32_t id = 0; id < vocabulary->token_count; id++)
+        if (vocabulary->tokens[id].length > longest)
+            longest = vocabulary->tokens[id].length;
     return longest;
 }
 
@@ -116,7 +115,7 @@ int tokenizer_open(const struct vocabulary *vocabulary, struct tokenizer **out, 
         return error_set(error, ENOMEM, "no memory for the tokenizer");
     }
     tokenizer->vocabulary = vocabulary;
-    tokenizer->piece_bytes_max = longest_piece(vocabulary);
+    tokenizer->piece_bytes_max = longest_token(vocabulary);
     int status = 0;
     if (vocabulary->rule)
         status = pretokenizer_open(vocabulary->rule, &tokenizer->pretokenizer, error);

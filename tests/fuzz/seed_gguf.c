@@ -1,5 +1,6 @@
 /* seed_gguf.c - writes the first corpus for fuzz_gguf into a folder: an empty file, one with every
- * type of key, one per type of tensor, one that is a part of a split model. */
+ * type of key, one per type of tensor, one that is a part of a split model, and arrays of strings
+ * that end where the file does, before, or behind. */
 #include "tests/lib/gguf_writer.h"
 
 #include <stdio.h>
@@ -48,6 +49,23 @@ static void add_tensor(struct gguf_writer *writer, uint32_t type, const char *na
                        (size_t)format->block_bytes * 2);
 }
 
+/* Arrays whose last string has each of these lengths, with three bytes behind it: where the walk
+ * over strings has to stop. */
+static void save_string_arrays(const char *folder)
+{
+    static const uint64_t lengths[] = {3,         4, 2, 0, 16 << 20, (16 << 20) + 1, UINT64_MAX - 7,
+                                       UINT64_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint8_t strings[4 * 8 + 1 + 3] = {[16] = 1, [24] = 'a'}; /* "", "", "a", and the last */
+        char name[32];
+        memcpy(strings + 25, &lengths[i], sizeof lengths[i]);
+        struct gguf_writer writer = gguf_writer_new();
+        gguf_writer_array(&writer, "t", GGUF_STRING, 4, strings, sizeof strings);
+        snprintf(name, sizeof name, "strings%zu", i);
+        save(&writer, folder, name);
+    }
+}
+
 int main(int count, char **arguments)
 {
     static const uint32_t types[] = {
@@ -80,5 +98,6 @@ int main(int count, char **arguments)
     gguf_writer_integer(&writer, "split.tensors.count", GGUF_INT32, 2);
     add_tensor(&writer, TENSOR_F32, "t");
     save(&writer, folder, "split");
+    save_string_arrays(folder);
     return 0;
 }

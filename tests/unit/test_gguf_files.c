@@ -203,6 +203,51 @@ static void counts_pages_of_a_hole_that_nobody_read_as_absent(void **state)
     gguf_close(gguf);
 }
 
+/* Read the first bytes of these windows of a file. */
+static void read_windows(int file, off_t begin, off_t end, size_t bytes)
+{
+    static char buffer[1 << 20];
+    for (off_t at = begin; at < end; at += 16 << 20)
+        for (size_t i = 0; i < bytes; i += sizeof buffer)
+            assert_true(pread(file, buffer, sizeof buffer, at + (off_t)i) > 0);
+}
+
+/* The kernel is asked for a sixteenth of a large file; only if that is cached, the rest is taken to
+ * be.  A page that is missing there is noticed, and everything counted. */
+static void a_large_file_of_which_the_sample_is_cached_counts_as_cached(void **state)
+{
+    enum { MIB = 1 << 20, WHOLE_BYTES = 160 * MIB + 4096 };
+    struct gguf_writer writer = gguf_writer_new();
+    gguf_writer_u32(&writer, "x", 1);
+    const char *path = path_in(state, "sparse.gguf");
+    save(&writer, path);
+    assert_int_equal(truncate(path, WHOLE_BYTES), 0);
+    int file = open(path, O_RDONLY);
+    assert_true(file >= 0);
+    assert_int_equal(posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM), 0); /* no reading ahead */
+    struct gguf *gguf = NULL;
+    assert_int_equal(gguf_open(path, &gguf, NULL), 0);
+    bool cached = true;
+    read_windows(file, 0, 144 * MIB, MIB); /* all but the window at 144 MiB and the last page */
+    uint64_t resident = look(gguf, &cached);
+    assert_false(cached);
+    assert_true(resident >= 9 * MIB && resident < WHOLE_BYTES / 2);
+    read_windows(file, 144 * MIB, 160 * MIB, MIB);
+    look(gguf, &cached);
+    assert_false(cached);
+    read_windows(file, 160 * MIB, WHOLE_BYTES, MIB);
+    resident = look(gguf, &cached);
+    gguf_close(gguf);
+    close(file);
+    struct {
+        uint64_t offset, length, counts[5];
+    } question = {0};
+    if (syscall(451, -1, &question, question.counts, 0) && errno == ENOSYS)
+        skip(); /* cachestat(2) is not there */
+    assert_true(cached);
+    assert_int_equal(resident, WHOLE_BYTES);
+}
+
 static void reports_a_file_that_shrank_before_populating(void **state)
 {
     struct gguf_writer writer = gguf_writer_new();
@@ -479,6 +524,7 @@ int main(void)
         WITH_FOLDER(opens_a_file_and_leaves_no_descriptor),
         WITH_FOLDER(populates_and_counts_all_pages),
         WITH_FOLDER(counts_pages_of_a_hole_that_nobody_read_as_absent),
+        WITH_FOLDER(a_large_file_of_which_the_sample_is_cached_counts_as_cached),
         WITH_FOLDER(reports_a_file_that_shrank_before_populating),
         WITH_FOLDER(reports_a_bad_disk_while_populating),
         WITH_FOLDER(refuses_what_is_not_a_regular_file),

@@ -275,17 +275,34 @@ static void the_oldest_files_leave(void **state)
     snprintf(path, sizeof path, "%s/index", sample->folder);
     assert_int_equal(mkdir(path, 0700), 0);
     for (int i = 0; i < INDEX_FILES_MAX + 10; i++) {
-        snprintf(path, sizeof path, "%s/index/%d", sample->folder, i);
+        snprintf(path, sizeof path, "%s/index/%032d", sample->folder, i);
         write_all(path, "x", 1);
         const struct timespec times[2] = {{1000 + i, 0}, {1000 + i, 0}};
         assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     }
     assert_ids(sample, "ab", 1, 256);
     assert_int_equal(files_of(sample, path), INDEX_FILES_MAX);
-    snprintf(path, sizeof path, "%s/index/10", sample->folder);
+    snprintf(path, sizeof path, "%s/index/%032d", sample->folder, 10);
     assert_int_not_equal(access(path, F_OK), 0);
-    snprintf(path, sizeof path, "%s/index/11", sample->folder);
+    snprintf(path, sizeof path, "%s/index/%032d", sample->folder, 11);
     assert_int_equal(access(path, F_OK), 0);
+    assert_true(is_used(sample));
+    sample_close(sample);
+}
+
+static void files_of_other_programs_are_never_deleted(void **state)
+{
+    (void)state;
+    char path[PATH_MAX + 64];
+    struct sample *sample = sample_open(&merging);
+    snprintf(path, sizeof path, "%s/index", sample->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (int i = 0; i < INDEX_FILES_MAX + 10; i++) {
+        snprintf(path, sizeof path, "%s/index/page%d.html", sample->folder, i);
+        write_all(path, "x", 1);
+    }
+    assert_ids(sample, "ab", 1, 256);
+    assert_int_equal(files_of(sample, path), INDEX_FILES_MAX + 10 + 1);
     assert_true(is_used(sample));
     sample_close(sample);
 }
@@ -429,6 +446,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_where_it_is_off_or_impossible),
         cmocka_unit_test(the_environment_says_where),
         cmocka_unit_test(the_oldest_files_leave),
+        cmocka_unit_test(files_of_other_programs_are_never_deleted),
         cmocka_unit_test(files_that_others_could_have_written_are_not_used),
         cmocka_unit_test(a_file_that_is_cut_or_longer_is_built_anew),
         cmocka_unit_test(a_changed_byte_is_noticed_and_the_file_built_anew),

@@ -56,7 +56,7 @@ struct world {
 
 static const struct text merges[] = {{"a b", 3}, {"ab c", 4}, {"abc abc", 7}, {"1 2", 3}};
 
-/* The bytes, what the merges give, other words, specials. */
+/* The bytes, what the merges give, spaces, other words, specials. */
 static void write_model(struct world *world, const char *pre, const char *word)
 {
     static const char *const wholes[] = {"ab", "abc", "abcabc", "12"};
@@ -67,6 +67,8 @@ static void write_model(struct world *world, const char *pre, const char *word)
             length = (int)bytelevel_encode((unsigned char)id, string);
         else if (id < 260)
             length = sprintf(string, "%s", wholes[id - 256]);
+        else if (id == 260) /* the longest, but not when it is decoded: spaces */
+            length = sprintf(string, "\xC4\xA0\xC4\xA0\xC4\xA0\xC4\xA0\xC4\xA0\xC4\xA0\xC4\xA0");
         else
             length = sprintf(string, id < TOKENS - SPECIALS ? "%s%d" : "<|%s%d|>", word, id);
         world->tokens[id] = (struct text){string, (size_t)length};
@@ -166,7 +168,9 @@ static struct answer ask(const struct world *world)
         add(&answer, tokens.ids, tokens.count * sizeof *tokens.ids);
         tokens_free(&tokens);
     }
-    size_t capacity = tokenizer_piece_bytes_max(tokenizer);
+    size_t capacity = tokenizer_piece_bytes_max(tokenizer), bytes = tokenizer_bytes(tokenizer);
+    add(&answer, &capacity, sizeof capacity); /* both are charged for */
+    add(&answer, &bytes, sizeof bytes);
     char *piece = malloc(capacity + 1);
     assert_non_null(piece);
     for (int32_t id = 0; id < TOKENS; id++) {
