@@ -388,6 +388,7 @@ AVX2_INLINE void multiply_type(enum tensor_type type, const struct product *prod
 
 const struct kernels KERNELS_OF_AVX2 = {
     .name = KERNELS_OF_AVX2_NAME,
+    .wide = &WIDE_OF_AVX2,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

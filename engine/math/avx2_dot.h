@@ -19,6 +19,7 @@
 
 #define KERNELS_OF_AVX2      kernels_avxvnni
 #define KERNELS_OF_AVX2_NAME "avxvnni"
+#define WIDE_OF_AVX2         wide_avxvnni
 static const bool HAS_DOT = true;
 
 AVX2_INLINE __m256i dot(__m256i sum, __m256i u, __m256i x)
@@ -30,6 +31,7 @@ AVX2_INLINE __m256i dot(__m256i sum, __m256i u, __m256i x)
 
 #define KERNELS_OF_AVX2      kernels_avx2
 #define KERNELS_OF_AVX2_NAME "avx2"
+#define WIDE_OF_AVX2         wide_avx2
 static const bool HAS_DOT = false;
 
 AVX2_INLINE __m256i dot(__m256i sum, __m256i u, __m256i x)

@@ -207,6 +207,7 @@ AVX512_INLINE void multiply_type(enum tensor_type type, const struct product *pr
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
+    .wide = &wide_avx512,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

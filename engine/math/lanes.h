@@ -20,13 +20,34 @@
 #include <stdint.h>
 #include <string.h>
 
-#if FLT_EVAL_METHOD != 0
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* as they are; 16: _Float16, too */
 #error "the canonical arithmetic needs floats that are computed as floats"
 #endif
 
 enum { LANES = 16 };
 
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
+
+/* a * b + c, rounded once.  The product of two floats is exact in double; the sum is rounded to
+ * odd, so that the second rounding, to float, is right (Boldo and Melquiond 2008).  libm's fmaf
+ * does the same, but through a call per number. */
+LANES_INLINE float fused(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fmaf(a, b, c);
+#else
+    double product = (double)a * (double)b, addend = (double)c;
+    double sum = product + addend, back = sum - product;
+    double rest = (product - (sum - back)) + (addend - back); /* sum + rest is exact (Knuth) */
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    int64_t outward = (rest > 0) == (sum > 0) ? 1 : -1;
+    int64_t step = (rest > 0 || rest < 0) && (bits & 1) == 0 ? outward : 0;
+    bits += (uint64_t)step;
+    memcpy(&sum, &bits, sizeof sum);
+    return (float)sum;
+#endif
+}
 
 #if defined(__AVX512F__) || defined(AVX512_EMULATION)
 
@@ -148,27 +169,6 @@ LANES_INLINE float lanes_sum(struct lanes a)
 struct lanes {
     float at[LANES];
 };
-
-/* a * b + c, rounded once.  The product of two floats is exact in double; the sum is rounded to
- * odd, so that the second rounding, to float, is right (Boldo and Melquiond 2008).  libm's fmaf
- * does the same, but through a call per number. */
-LANES_INLINE float fused(float a, float b, float c)
-{
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-    return __builtin_fmaf(a, b, c);
-#else
-    double product = (double)a * (double)b, addend = (double)c;
-    double sum = product + addend, back = sum - product;
-    double rest = (product - (sum - back)) + (addend - back); /* sum + rest is exact (Knuth) */
-    uint64_t bits;
-    memcpy(&bits, &sum, sizeof bits);
-    int64_t outward = (rest > 0) == (sum > 0) ? 1 : -1;
-    int64_t step = (rest > 0 || rest < 0) && (bits & 1) == 0 ? outward : 0;
-    bits += (uint64_t)step;
-    memcpy(&sum, &bits, sizeof sum);
-    return (float)sum;
-#endif
-}
 
 LANES_INLINE struct lanes lanes_set(float value)
 {

@@ -3,6 +3,7 @@
 
 const struct kernels kernels_neon = {
     .name = "neon",
+    .wide = &wide_portable,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

@@ -3,6 +3,7 @@
 
 const struct kernels kernels_dotprod = {
     .name = "dotprod",
+    .wide = &wide_portable,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

@@ -97,6 +97,7 @@ static void multiply(const struct matrix *matrix, const struct activations *acti
 
 const struct kernels kernels_portable = {
     .name = "portable",
+    .wide = &wide_portable,
     .quantise = quantise,
     .multiply = multiply,
     .rms_norm = rms_norm,

@@ -8,6 +8,7 @@
 #include "math/attention.h"
 #include "math/matrix.h"
 #include "math/quant.h"
+#include "math/wide_table.h"
 
 /* 32 values of one vector: value k is scale * q[k]. */
 struct activation_block {
@@ -29,6 +30,7 @@ struct activations {
 
 struct kernels {
     const char *name;
+    const struct wide_kernels *wide; /* what it has for encoders */
     void (*quantise)(struct activation_block *out, const float *x, int32_t width);
     void (*multiply)(const struct matrix *matrix, const struct activations *activations, float *y,
                      size_t y_stride, int32_t row_begin, int32_t row_end);

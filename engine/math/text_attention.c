@@ -1,7 +1,7 @@
 /* text_attention.c - see text_attention.h. */
 #include "math/text_attention.h"
 
-#include "math/wide_table.h"
+#include "math/table.h"
 
 static size_t rounded(int32_t count)
 {
@@ -17,5 +17,5 @@ size_t text_attention_room(int32_t count, int32_t head_size)
 
 void text_attention_attend(const struct kernels *kernels, const struct text_attention *attention)
 {
-    wide_kernels_of(kernels)->attend_text(attention);
+    kernels->wide->attend_text(attention);
 }

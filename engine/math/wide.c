@@ -1,25 +1,7 @@
 /* wide.c - see wide.h. */
 #include "math/wide.h"
 
-#include "math/wide_table.h"
-
-#include <string.h>
-
-const struct wide_kernels *wide_kernels_of(const struct kernels *kernels)
-{
-#ifdef __x86_64__
-    const char *name = kernels_name(kernels);
-    if (strcmp(name, "avx512") == 0)
-        return &wide_avx512;
-    if (strcmp(name, "avxvnni") == 0)
-        return &wide_avxvnni;
-    if (strcmp(name, "avx2") == 0)
-        return &wide_avx2;
-#else
-    (void)kernels;
-#endif
-    return &wide_portable;
-}
+#include "math/table.h"
 
 /* Vectors of a tile that are not there are zeros, or left over from another product. */
 static size_t tiles_of(int32_t count)
@@ -57,7 +39,7 @@ struct wide_vectors wide_vectors(void *memory, int32_t count, int32_t width)
 void wide_quantise(const struct kernels *kernels, const struct wide_vectors *vectors,
                    const float *x, int32_t begin, int32_t end)
 {
-    const struct wide_kernels *wide = wide_kernels_of(kernels);
+    const struct wide_kernels *wide = kernels->wide;
     for (int32_t n = begin; n < end; n++)
         wide->quantise(vectors, n, x + (size_t)n * (size_t)vectors->width);
 }
@@ -80,7 +62,7 @@ static const float *row_of(const struct matrix *matrix, int32_t row, float *room
 void wide_multiply(const struct kernels *kernels, const struct wide_product *product,
                    int32_t row_begin, int32_t row_end, float *room)
 {
-    const struct wide_kernels *wide = wide_kernels_of(kernels);
+    const struct wide_kernels *wide = kernels->wide;
     const struct matrix *matrix = product->matrix;
     for (int32_t first = row_begin; first < row_end; first += MATRIX_GRAIN) {
         const int32_t left = row_end - first;

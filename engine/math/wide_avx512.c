@@ -1,9 +1,8 @@
 /* wide_avx512.c - the sums of wide.h with AVX-512 VNNI: sixteen rows in a register.  An instruction
  * takes five cycles and two start in each, so that twice the tile's six sums are kept, of even and
  * of odd pairs. */
+#include "math/avx512_intrinsics.h"
 #include "math/wide_table.h"
-
-#include <immintrin.h>
 
 void wide_sum_avx512(const int32_t *w, const int32_t *x, int32_t pairs,
                      int32_t out[WIDE_TILE][MATRIX_GRAIN])

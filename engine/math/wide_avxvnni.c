@@ -3,6 +3,10 @@
 
 #include <immintrin.h>
 
+#ifdef AVXVNNI_EMULATION /* see avx2_dot.h */
+#include AVXVNNI_EMULATION
+#endif
+
 void wide_sum_avxvnni(const int32_t *w, const int32_t *x, int32_t pairs,
                       int32_t out[WIDE_TILE][MATRIX_GRAIN])
 {

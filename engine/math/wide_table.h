@@ -30,9 +30,6 @@ typedef void wide_sum(const int32_t *w, const int32_t *x, int32_t pairs,
 wide_sum wide_sum_avxvnni, wide_sum_avx512;
 #endif
 
-/* Those that belong to a choice of kernels.h. */
-const struct wide_kernels *wide_kernels_of(const struct kernels *kernels);
-
 /* A group whose largest magnitude is below this becomes zeros: its scale, or the inverse, would
  * leave the normal floats. */
 static const float wide_flat = 0x1p-100f;
