@@ -88,7 +88,10 @@ static void write_model(struct world *world, const char *pre, const char *word)
 static struct world *world_open(const char *pre)
 {
     struct world *world = calloc(1, sizeof *world);
-    assert_non_null(world);
+    if (!world) {
+        fail();
+        return NULL;
+    }
     strcpy(world->folder, "/tmp/test_seal.XXXXXX");
     assert_non_null(mkdtemp(world->folder));
     snprintf(world->model, sizeof world->model, "%s/model.gguf", world->folder);
