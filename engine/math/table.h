@@ -50,6 +50,14 @@ struct kernels {
     void (*attend)(const struct attention *attention);
 };
 
+/* An implementation's functions, which have the names of their members in each: what stands behind
+ * its name and its wide products. */
+#define KERNELS_FUNCTIONS                                                                          \
+    .quantise = quantise, .multiply = multiply, .rms_norm = rms_norm, .layer_norm = layer_norm,    \
+    .add = add, .add_scaled = add_scaled, .scale = scale, .soft_cap = soft_cap,                    \
+    .silu_multiply = silu_multiply, .gelu_multiply = gelu_multiply, .gelu = gelu,                  \
+    .gelu_erf = gelu_erf, .softmax = softmax, .argmax = argmax, .attend = attend
+
 extern const struct kernels kernels_portable;
 #ifdef __x86_64__
 extern const struct kernels kernels_avx512, kernels_avxvnni, kernels_avx2;
