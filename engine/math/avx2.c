@@ -5,11 +5,11 @@
  * broadcast.  No horizontal sums, no scalar scale, and each output is produced in one lane by one
  * order of operations whatever the number of vectors.  Two ways through the same arithmetic:
  *
- *   one vector       each block is unpacked and multiplied while it is in registers; the time is
- *                    that of reading the weights;
- *   several vectors  16 rows of up to 32 blocks are unpacked to a panel on the stack that stays
- *                    in the first-level cache while tiles of up to four vectors pass over it; the
- *                    sums f continue through y from one panel to the next: the same order.
+ *   direct   for one vector and a few: each block is unpacked and multiplied while it is in
+ *            registers; the time is that of reading the weights;
+ *   panels   for more: 16 rows of up to 32 blocks are unpacked to a panel on the stack that stays
+ *            in the first-level cache while tiles of up to four vectors pass over it; the sums f
+ *            continue through y from one panel to the next: the same order.
  *
  * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
  * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
@@ -29,6 +29,8 @@ enum {
     TILE = 4,          /* vectors of a tile */
     PANEL_BANDS = 2,   /* bands of a panel: MATRIX_GRAIN rows */
     PANEL_BLOCKS = 64, /* of all bands: 20 KiB of the first-level cache */
+    PREFETCH_BYTES_MIN = 6144,
+    PREFETCH_TILES = 2, /* of a panel, that prefetch */
 };
 
 /* ---- one block of weights times some vectors ---- */
@@ -268,8 +270,10 @@ AVX2_INLINE const struct activation_block *vector_of(const struct product *produ
     return product->activations->block + (size_t)n * product->activations->blocks;
 }
 
-/* Fetch the next `bytes` of what will be read two bands from now.  A band's rows are one run of
- * memory, so that every line is asked for once, and at least one band before its use. */
+/* Fetch the next `bytes` of what will be read later.  The rows of a band are one run of memory, so
+ * that every line is asked for once.  A core has about 20 lines on their way at a time: what asks
+ * for more at once waits for them, so half is asked for where blocks are unpacked and half, in
+ * small parts, where they are multiplied. */
 AVX2_INLINE void prefetch(const char **ahead, size_t bytes)
 {
     for (size_t line = 0; line < bytes; line += 64)
@@ -277,68 +281,104 @@ AVX2_INLINE void prefetch(const char **ahead, size_t bytes)
     *ahead += bytes;
 }
 
-/* ---- one vector ---- */
-
-AVX2_INLINE void direct(enum tensor_type type, const struct product *product)
+/* What is fetched while these rows are multiplied: those that follow them. */
+AVX2_INLINE const char *prefetch_begin(const struct band *band, size_t bytes)
 {
-    const struct activation_block *a[TILE] = {vector_of(product, 0)};
+    return (const char *)band->row[0] + (bytes < PREFETCH_BYTES_MIN ? PREFETCH_BYTES_MIN : bytes);
+}
+
+/* ---- one vector and a few ---- */
+
+/* Up to how many vectors are faster without a panel: where signs are taken off for it, more. */
+AVX2_INLINE int direct_most(enum tensor_type type)
+{
+    return has_flips(type) ? TILE : 2;
+}
+
+AVX2_INLINE void direct(enum tensor_type type, const struct product *product, int count)
+{
+    const struct activation_block *a[TILE];
     const size_t unit = (size_t)traits_of[type].unit_blocks;
     const size_t unit_bytes = (size_t)traits_of[type].unit_bytes;
     const size_t units = product->activations->blocks / unit;
+    const size_t late_bytes = unit > 1 ? unit_bytes * BAND / 2 / unit : 0;
+#pragma GCC unroll 4
+    for (int n = 0; n < count; n++)
+        a[n] = vector_of(product, n);
     for (int32_t row = product->row_begin; row < product->row_end; row += BAND) {
         const struct band band = band_of(product->matrix, row, product->row_end);
-        const char *ahead = (const char *)band.row[0] + 2 * BAND * product->matrix->row_bytes;
+        const char *ahead = prefetch_begin(&band, BAND * product->matrix->row_bytes);
         __m256 f[TILE][PANEL_BANDS];
-        f[0][0] = _mm256_setzero_ps();
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++)
+            f[n][0] = _mm256_setzero_ps();
         for (size_t i = 0; i < units; i++) {
             struct block block[UNIT_BLOCKS_MAX];
-            prefetch(&ahead, unit_bytes * BAND);
+            prefetch(&ahead, unit_bytes * BAND - late_bytes * unit);
             unpack(type, &band, i * unit_bytes, block, 1);
-            for (size_t b = 0; b < unit; b++)
-                multiply_block(type, block + b, 1, a, i * unit + b, 1, f);
+            for (size_t b = 0; b < unit; b++) {
+                prefetch(&ahead, late_bytes);
+                multiply_block(type, block + b, 1, a, i * unit + b, count, f);
+            }
         }
-        store_rows(product->y + row, f[0][0], product->row_end - row);
+#pragma GCC unroll 4
+        for (int n = 0; n < count; n++)
+            store_rows(product->y + (size_t)n * product->y_stride + row, f[n][0],
+                       product->row_end - row);
     }
 }
 
 /* ---- several vectors ---- */
 
-/* Blocks first..first+blocks-1 of the panel's two bands times `count` vectors. */
-AVX2_INLINE void tile(enum tensor_type type, const struct product *product,
-                      const struct block *panel, size_t first, size_t blocks, int32_t row,
+/* What a panel's blocks are multiplied from, and what is fetched meanwhile. */
+struct panel {
+    const struct block *block;
+    size_t first, blocks; /* of a row */
+    int32_t row;
+    const char *ahead;
+    size_t ahead_bytes; /* with each block of a tile */
+};
+
+/* The panel's two bands times `count` vectors from `vector` on. */
+AVX2_INLINE void tile(enum tensor_type type, const struct product *product, struct panel *panel,
                       int32_t vector, int count)
 {
     const struct activation_block *a[TILE];
+    const int32_t row = panel->row;
+    const size_t ahead_bytes = vector < PREFETCH_TILES * TILE ? panel->ahead_bytes : 0;
     float *y[TILE];
     __m256 f[TILE][PANEL_BANDS];
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++) {
-        a[n] = vector_of(product, vector + n) + first;
+        a[n] = vector_of(product, vector + n) + panel->first;
         y[n] = product->y + (size_t)(vector + n) * product->y_stride + row;
         for (int r = 0; r < PANEL_BANDS; r++)
-            f[n][r] = first == 0 ? _mm256_setzero_ps()
-                                 : load_rows(y[n] + r * BAND, product->row_end - row - r * BAND);
+            f[n][r] = panel->first == 0
+                          ? _mm256_setzero_ps()
+                          : load_rows(y[n] + r * BAND, product->row_end - row - r * BAND);
     }
-    for (size_t b = 0; b < blocks; b++)
-        multiply_block(type, panel + b * (size_t)panel_stride(type), PANEL_BANDS, a, b, count, f);
+    for (size_t b = 0; b < panel->blocks; b++) {
+        const struct block *block = panel->block + b * (size_t)panel_stride(type);
+        prefetch(&panel->ahead, ahead_bytes);
+        multiply_block(type, block, PANEL_BANDS, a, b, count, f);
+    }
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++)
         for (int r = 0; r < PANEL_BANDS; r++)
             store_rows(y[n] + r * BAND, f[n][r], product->row_end - row - r * BAND);
 }
 
-AVX2_INLINE void tiles(enum tensor_type type, const struct product *product,
-                       const struct block *panel, size_t first, size_t blocks, int32_t row)
+AVX2_INLINE void tiles(enum tensor_type type, const struct product *product, struct panel *panel)
 {
     int32_t n = 0, left = product->activations->count;
     for (; left >= TILE; left -= TILE, n += TILE)
-        tile(type, product, panel, first, blocks, row, n, TILE);
+        tile(type, product, panel, n, TILE);
     if (left == 3)
-        tile(type, product, panel, first, blocks, row, n, 3);
+        tile(type, product, panel, n, 3);
     else if (left == 2)
-        tile(type, product, panel, first, blocks, row, n, 2);
+        tile(type, product, panel, n, 2);
     else if (left == 1)
-        tile(type, product, panel, first, blocks, row, n, 1);
+        tile(type, product, panel, n, 1);
 }
 
 /* The unit at byte `at` of a band's rows, to the panel's blocks from `to` on. */
@@ -353,35 +393,47 @@ AVX2_INLINE void unpack_to_panel(enum tensor_type type, const struct band *band,
 
 AVX2_INLINE void panels(enum tensor_type type, const struct product *product)
 {
-    struct block panel[PANEL_BLOCKS];
+    struct block block[PANEL_BLOCKS];
     const size_t stride = (size_t)panel_stride(type), panel_blocks = PANEL_BLOCKS / stride;
     const size_t unit = (size_t)traits_of[type].unit_blocks;
     const size_t unit_bytes = (size_t)traits_of[type].unit_bytes;
     const size_t blocks = product->activations->blocks;
-    for (int32_t row = product->row_begin; row < product->row_end; row += MATRIX_GRAIN) {
+    const size_t half_bytes = unit_bytes * MATRIX_GRAIN / 2; /* of a unit of all rows */
+    struct panel panel = {.block = block};
+    panel.ahead_bytes = half_bytes / unit;
+    if (product->activations->count > TILE)
+        panel.ahead_bytes /= PREFETCH_TILES;
+    for (panel.row = product->row_begin; panel.row < product->row_end; panel.row += MATRIX_GRAIN) {
         const struct band bands[PANEL_BANDS] = {
-            band_of(product->matrix, row, product->row_end),
-            band_of(product->matrix, row + BAND, product->row_end),
+            band_of(product->matrix, panel.row, product->row_end),
+            band_of(product->matrix, panel.row + BAND, product->row_end),
         };
-        const char *ahead =
-            (const char *)bands[0].row[0] + MATRIX_GRAIN * product->matrix->row_bytes;
-        for (size_t first = 0; first < blocks; first += panel_blocks) {
-            size_t size = blocks - first < panel_blocks ? blocks - first : panel_blocks;
-            for (size_t b = 0; b < size; b += unit) {
-                prefetch(&ahead, unit_bytes * MATRIX_GRAIN);
+        panel.ahead = prefetch_begin(bands, MATRIX_GRAIN * product->matrix->row_bytes);
+        for (panel.first = 0; panel.first < blocks; panel.first += panel_blocks) {
+            const size_t left = blocks - panel.first;
+            panel.blocks = left < panel_blocks ? left : panel_blocks;
+            for (size_t b = 0; b < panel.blocks; b += unit) {
+                prefetch(&panel.ahead, half_bytes);
                 for (int r = 0; r < PANEL_BANDS; r++)
-                    unpack_to_panel(type, bands + r, (first + b) / unit * unit_bytes,
-                                    panel + b * stride + (size_t)r);
+                    unpack_to_panel(type, bands + r, (panel.first + b) / unit * unit_bytes,
+                                    block + b * stride + (size_t)r);
             }
-            tiles(type, product, panel, first, size, row);
+            tiles(type, product, &panel);
         }
     }
 }
 
 AVX2_INLINE void multiply_type(enum tensor_type type, const struct product *product)
 {
-    if (product->activations->count == 1)
-        direct(type, product);
+    const int count = product->activations->count;
+    if (count == 1)
+        direct(type, product, 1);
+    else if (count == 2)
+        direct(type, product, 2);
+    else if (count == 3 && count <= direct_most(type))
+        direct(type, product, 3);
+    else if (count == 4 && count <= direct_most(type))
+        direct(type, product, 4);
     else
         panels(type, product);
 }

@@ -57,6 +57,11 @@ static size_t item_bytes(enum tensor_type type)
     return tensor_format((uint32_t)type)->block_bytes;
 }
 
+size_t matrix_bytes(const struct matrix *matrix)
+{
+    return (size_t)(matrix->transposed ? matrix->columns : matrix->rows) * matrix->row_bytes;
+}
+
 struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count)
 {
     struct matrix part = *matrix;

@@ -43,6 +43,9 @@ int matrix_view(const struct tensor *tensor, int32_t rows, int32_t columns, stru
 int matrix_view_stack(const struct tensor *tensor, int32_t count, int32_t rows, int32_t columns,
                       struct matrix *out, struct error *error);
 
+/* What its weights take; 0 where there are none. */
+size_t matrix_bytes(const struct matrix *matrix);
+
 /* Rows [first, first + count) of a matrix as a matrix. */
 struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count);
 

@@ -112,7 +112,19 @@ static void embed(const struct worker *worker)
     }
 }
 
-/* This thread's rows of the logits of the tokens that want them. */
+/* Rows [begin, end) of the logits of the tokens that want them. */
+static void head_part(struct forward *forward, const struct activations *final, int32_t begin,
+                      int32_t end)
+{
+    const struct model_config *config = &forward->model->config;
+    const int32_t count = forward->logit_count;
+    product_multiply(forward, &forward->model->head, final, count, forward->logits, begin, end);
+    for (int32_t n = 0; config->logit_softcap > 0 && begin < end && n < count; n++)
+        vector_soft_cap(forward->kernels,
+                        forward->logits + (size_t)n * (size_t)config->vocabulary + begin,
+                        config->logit_softcap, end - begin);
+}
+
 static void head(const struct worker *worker)
 {
     struct forward *forward = worker->forward;
@@ -130,12 +142,10 @@ static void head(const struct worker *worker)
     threads_barrier(worker->team);
     const struct activations *final = product_prepare(worker, &forward->final, count, NULL, NULL,
                                                       product_is_quantised(&model->head.weight));
-    threads_share(worker->team, config->vocabulary, MATRIX_GRAIN, &begin, &end);
-    product_multiply(forward, &model->head, final, count, forward->logits, begin, end);
-    for (int32_t n = 0; config->logit_softcap > 0 && begin < end && n < count; n++)
-        vector_soft_cap(forward->kernels,
-                        forward->logits + (size_t)n * (size_t)config->vocabulary + begin,
-                        config->logit_softcap, end - begin);
+    const size_t bytes = matrix_bytes(&model->head.weight);
+    for (int turn = 0;
+         product_take(worker, turn, config->vocabulary, MATRIX_GRAIN, bytes, &begin, &end); turn++)
+        head_part(forward, final, begin, end);
 }
 
 static void step(const struct team *team, void *argument)

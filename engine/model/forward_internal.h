@@ -135,10 +135,10 @@ void product_multiply(const struct forward *forward, const struct linear *linear
                       const struct activations *vectors, int32_t count, float *y, int32_t begin,
                       int32_t end);
 
-/* The next part of `items` for this thread, or false: with many tokens as threads_take() deals
- * them, else its share in turn 0. */
-bool product_take(const struct worker *worker, int turn, int32_t items, int grain, int32_t *begin,
-                  int32_t *end);
+/* The next part of `items`, whose weights take `bytes`, for this thread, or false: with much work
+ * as threads_take() deals them, else its share in turn 0. */
+bool product_take(const struct worker *worker, int turn, int32_t items, int grain, size_t bytes,
+                  int32_t *begin, int32_t *end);
 
 /* This thread's part of x += weight . vectors + bias, where `after` has no weight; otherwise of
  * x += after(weight . vectors + bias).  A barrier must follow. */

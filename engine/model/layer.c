@@ -81,9 +81,11 @@ static void project(const struct worker *worker, const struct layer *layer, int3
     const int32_t unit = config->head_size % MATRIX_GRAIN ? 2 : 1;
     const int32_t query_units = (config->heads + unit - 1) / unit;
     const int32_t kv_units = (config->kv_heads + unit - 1) / unit;
+    const int32_t units = query_units + 2 * kv_units;
+    const size_t bytes = matrix_bytes(&layer->query.weight) + matrix_bytes(&layer->key.weight) +
+                         matrix_bytes(&layer->value.weight);
     int32_t begin, end;
-    for (int turn = 0; product_take(worker, turn, query_units + 2 * kv_units, 1, &begin, &end);
-         turn++)
+    for (int turn = 0; product_take(worker, turn, units, 1, bytes, &begin, &end); turn++)
         project_part(worker, layer, index, input, begin, end);
 }
 
@@ -247,8 +249,10 @@ static void gate(const struct worker *worker, const struct layer *layer,
                  const struct activations *input)
 {
     const int32_t hidden = worker->forward->model->config.hidden;
+    const size_t bytes = matrix_bytes(&layer->gate.weight) + matrix_bytes(&layer->up.weight);
     int32_t begin, end;
-    for (int turn = 0; product_take(worker, turn, hidden, MATRIX_GRAIN, &begin, &end); turn++)
+    for (int turn = 0; product_take(worker, turn, hidden, MATRIX_GRAIN, bytes, &begin, &end);
+         turn++)
         gate_part(worker, layer, input, begin, end);
 }
 

@@ -4,8 +4,11 @@
 #include "math/quant.h"
 #include "math/vector.h"
 
-/* Tokens in a step from which on parts are taken: with fewer, the parts are too short for it. */
-enum { TAKEN_TOKENS_MIN = 16 };
+/* The work of a product is the bytes of its weights times the tokens of the step. */
+enum {
+    TAKEN_WORK_MIN = 2 << 20,  /* from which on parts are taken: less is done before that pays */
+    PART_WORK_MIN = 128 << 10, /* of a part: where it begins, memory is waited for */
+};
 
 bool product_is_quantised(const struct matrix *matrix)
 {
@@ -63,13 +66,17 @@ void product_multiply(const struct forward *forward, const struct linear *linear
                    end - begin);
 }
 
-bool product_take(const struct worker *worker, int turn, int32_t items, int grain, int32_t *begin,
-                  int32_t *end)
+bool product_take(const struct worker *worker, int turn, int32_t items, int grain, size_t bytes,
+                  int32_t *begin, int32_t *end)
 {
-    if (worker->forward->count >= TAKEN_TOKENS_MIN)
-        return threads_take(worker->team, turn, items, grain, begin, end);
-    threads_share(worker->team, items, grain, begin, end);
-    return turn == 0;
+    const size_t work = bytes * (size_t)worker->forward->count;
+    if (work < TAKEN_WORK_MIN) {
+        threads_share(worker->team, items, grain, begin, end);
+        return turn == 0;
+    }
+    const size_t grain_work = work / (size_t)items * (size_t)grain + 1;
+    const size_t grains = (PART_WORK_MIN + grain_work - 1) / grain_work;
+    return threads_take(worker->team, turn, items, grain * (int)grains, begin, end);
 }
 
 /* This thread's tokens of x += after(projected). */
@@ -105,7 +112,8 @@ void product_into_stream(const struct worker *worker, const struct linear *linea
 {
     const int32_t rows = linear->weight.rows;
     int32_t begin, end;
-    for (int turn = 0; product_take(worker, turn, rows, MATRIX_GRAIN, &begin, &end); turn++)
+    const size_t bytes = matrix_bytes(&linear->weight);
+    for (int turn = 0; product_take(worker, turn, rows, MATRIX_GRAIN, bytes, &begin, &end); turn++)
         rows_into_stream(worker, linear, vectors, !after->weight, begin, end);
     if (after->weight) {
         threads_barrier(worker->team);
