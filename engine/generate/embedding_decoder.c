@@ -86,8 +86,10 @@ static void add_text(struct engine *engine, const struct encoder_text *text,
     const struct embedding_batch *batch = &engine->embedder->batch;
     for (int32_t n = begin > text->begin ? begin : text->begin;
          n < end && n < text->begin + text->count; n++)
-        engine->batch[n - begin] = (struct forward_token){
-            .token = batch->tokens.ids[n], .position = n - text->begin, .pages = pages};
+        engine->batch[n - begin] = (struct forward_token){.token = batch->tokens.ids[n],
+                                                          .position = n - text->begin,
+                                                          .pages = pages,
+                                                          .wants_state = true};
 }
 
 /* Their states. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum forward_part layer_part(const struct model_config *config, int32_t layer)
 {
@@ -148,6 +149,70 @@ static void head(const struct worker *worker)
         head_part(forward, final, begin, end);
 }
 
+static void begin(const struct vectors *vectors, int32_t count)
+{
+    if (vectors->activations)
+        activations_begin(vectors->activations, vectors->rows, (size_t)vectors->width, count,
+                          vectors->width);
+}
+
+/* The batch is `count` tokens from here on. */
+static void begin_batch(struct forward *forward, const struct forward_token *tokens, int32_t count)
+{
+    const struct model_config *config = &forward->model->config;
+    const int32_t routes = config->experts ? count * config->experts_used : count;
+    forward->tokens = tokens;
+    forward->count = count;
+    forward->logit_count = 0;
+    for (int32_t n = 0; n < count; n++)
+        if (tokens[n].wants_logits)
+            forward->logit_rows[forward->logit_count++] = n;
+    begin(&forward->input, count);
+    begin(&forward->mixed, count);
+    begin(&forward->hidden, routes);
+    begin(&forward->chosen, routes);
+    begin(&forward->final, forward->logit_count);
+}
+
+static bool is_read(const struct forward_token *token)
+{
+    return token->wants_logits || token->wants_state;
+}
+
+/* Move what the rest of the last layer reads of those tokens to the front. */
+static void gather_read(struct forward *forward)
+{
+    const struct model_config *config = &forward->model->config;
+    const size_t width = (size_t)config->width, queries = (size_t)query_width(config);
+    size_t to = 0;
+    for (int32_t n = 0; n < forward->count; n++) {
+        if (!is_read(&forward->tokens[n]))
+            continue;
+        forward->read_tokens[to] = forward->tokens[n];
+        if (to < (size_t)n) {
+            memcpy(forward->x + to * width, forward->x + (size_t)n * width,
+                   width * sizeof *forward->x);
+            memcpy(forward->query + to * queries, forward->query + (size_t)n * queries,
+                   queries * sizeof *forward->query);
+        }
+        to++;
+    }
+    begin_batch(forward, forward->read_tokens, (int32_t)to);
+}
+
+/* In the last layer, the keys and values stored: go on with the tokens that are read, whose results
+ * do not depend on the others'.  False when there are none. */
+static bool keep_read(const struct worker *worker)
+{
+    struct forward *forward = worker->forward;
+    if (forward->narrows) {
+        if (worker->team->index == 0)
+            gather_read(forward);
+        threads_barrier(worker->team);
+    }
+    return forward->read_count > 0;
+}
+
 static void step(const struct team *team, void *argument)
 {
     struct forward *forward = argument;
@@ -156,6 +221,9 @@ static void step(const struct team *team, void *argument)
     embed(&worker);
     threads_barrier(team);
     for (int32_t i = 0; i < model->config.layers; i++) {
+        layer_project(&worker, &model->layers[i], i);
+        if (i == model->config.layers - 1 && !keep_read(&worker))
+            return;
         layer_attention(&worker, &model->layers[i], i);
         layer_hidden(&worker, &model->layers[i]);
     }
@@ -171,29 +239,14 @@ static void run_paced(struct forward *forward, int most)
               threads_waited_us(forward->threads) - before_us);
 }
 
-static void begin(const struct vectors *vectors, int32_t count)
-{
-    if (vectors->activations)
-        activations_begin(vectors->activations, vectors->rows, (size_t)vectors->width, count,
-                          vectors->width);
-}
-
 void forward_run(struct forward *forward, int threads, const struct forward_token *tokens,
                  int32_t count)
 {
-    const struct model_config *config = &forward->model->config;
-    const int32_t routes = config->experts ? count * config->experts_used : count;
-    forward->tokens = tokens;
-    forward->count = count;
-    forward->logit_count = 0;
+    begin_batch(forward, tokens, count);
+    forward->read_count = 0;
     for (int32_t n = 0; n < count; n++)
-        if (tokens[n].wants_logits)
-            forward->logit_rows[forward->logit_count++] = n;
-    begin(&forward->input, count);
-    begin(&forward->mixed, count);
-    begin(&forward->hidden, routes);
-    begin(&forward->chosen, routes);
-    begin(&forward->final, forward->logit_count);
+        forward->read_count += is_read(&tokens[n]);
+    forward->narrows = forward->read_count < count;
     run_paced(forward, threads);
 }
 

@@ -36,6 +36,7 @@ struct forward_token {
     int32_t position; /* in its sequence; all before are in the pages, or earlier in the batch */
     const struct forward_page *pages; /* of its sequence: position p in p / KV_PAGE_TOKENS */
     bool wants_logits;
+    bool wants_state; /* without logits: forward_state() will be asked for it */
 };
 
 /* Bytes of a part of a page; 0 when the model has no such layers. */
@@ -59,7 +60,8 @@ int forward_open(const struct model *model, const struct kernels *kernels, struc
 void forward_close(struct forward *forward);
 
 /* Compute `count` tokens (1..tokens_max) on up to `threads` threads, fewer while other programs
- * keep their cores busy (pace.h); stores their keys and values. */
+ * keep their cores busy (pace.h); stores their keys and values.  What the last layer does behind
+ * those is done only for the tokens that want something. */
 void forward_run(struct forward *forward, int threads, const struct forward_token *tokens,
                  int32_t count);
 
@@ -67,8 +69,8 @@ void forward_run(struct forward *forward, int threads, const struct forward_toke
  * change them. */
 float *forward_logits(struct forward *forward, int32_t index);
 
-/* What the head would read of the index-th token of the last step, whether or not it wanted logits:
- * its state [width] behind the last norm. */
+/* The state [width] behind the last norm, which the head reads, of the index-th token of the last
+ * step that wanted logits or its state. */
 void forward_state(const struct forward *forward, int32_t index, float *out);
 
 #endif

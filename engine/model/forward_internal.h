@@ -42,8 +42,11 @@ struct forward {
     struct threads *threads;
     struct pace pace;
     enum kv_format kv_format;
-    const struct forward_token *tokens; /* of this step */
+    const struct forward_token *tokens; /* of this step; in the last layer those that are read */
     int32_t count;
+    int32_t read_count;                /* of them, tokens that want logits or their state */
+    bool narrows;                      /* some are not read */
+    struct forward_token *read_tokens; /* [tokens_max] */
     size_t offsets[CONFIG_LAYERS_MAX]; /* of each layer in its part of a page */
     int32_t *logit_rows;               /* [logits_max]: tokens that want logits */
     int32_t logit_count;
@@ -152,7 +155,9 @@ enum forward_part layer_part(const struct model_config *config, int32_t layer);
 
 /* ---- layer.c ---- */
 
-/* Each half ends with a barrier. */
+/* The attention's half, up to the keys and values in their pages and behind them, and the
+ * feed-forward's.  Each ends with a barrier. */
+void layer_project(const struct worker *worker, const struct layer *layer, int32_t index);
 void layer_attention(const struct worker *worker, const struct layer *layer, int32_t index);
 void layer_hidden(const struct worker *worker, const struct layer *layer);
 

@@ -192,7 +192,7 @@ static void attend(const struct worker *worker, int32_t layer)
     }
 }
 
-void layer_attention(const struct worker *worker, const struct layer *layer, int32_t index)
+void layer_project(const struct worker *worker, const struct layer *layer, int32_t index)
 {
     struct forward *forward = worker->forward;
     bool quantised = product_is_quantised(&layer->query.weight) ||
@@ -202,6 +202,11 @@ void layer_attention(const struct worker *worker, const struct layer *layer, int
         worker, &forward->input, forward->count, forward->x, &layer->attention_norm, quantised);
     project(worker, layer, index, input);
     threads_barrier(worker->team);
+}
+
+void layer_attention(const struct worker *worker, const struct layer *layer, int32_t index)
+{
+    struct forward *forward = worker->forward;
     attend(worker, index);
     threads_barrier(worker->team);
     const struct activations *mixed =

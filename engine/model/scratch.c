@@ -76,7 +76,9 @@ size_t scratch_bytes(const struct model_config *config, int32_t tokens_max, int3
     size_t lane = sizeof(struct lane) + activations_bytes(1, widest(config)) +
                   (size_t)config->width * sizeof(float) + context_pages(context) * sizeof(void *);
     return lay_out(&shape, config, tokens_max, (size_t)logits_max, NULL) * sizeof(float) +
-           (size_t)logits_max * sizeof(int32_t) + activations_bytes(tokens_max, config->width) +
+           (size_t)logits_max * sizeof(int32_t) +
+           (size_t)tokens_max * sizeof(struct forward_token) +
+           activations_bytes(tokens_max, config->width) +
            activations_bytes(tokens_max, query_width(config)) +
            activations_bytes(routes_of(config, tokens_max), config->hidden) +
            activations_bytes(logits_max, config->width) + expert_bytes(config, tokens_max) +
@@ -128,7 +130,8 @@ int scratch_open(struct forward *forward, int32_t tokens_max, int32_t logits_max
     size_t floats = lay_out(forward, config, tokens_max, (size_t)logits_max, NULL);
     forward->memory = memory_try_aligned(floats, sizeof(float));
     forward->logit_rows = memory_try((size_t)logits_max, sizeof(int32_t));
-    if (!forward->memory || !forward->logit_rows)
+    forward->read_tokens = memory_try((size_t)tokens_max, sizeof *forward->read_tokens);
+    if (!forward->memory || !forward->logit_rows || !forward->read_tokens)
         return -ENOMEM;
     lay_out(forward, config, tokens_max, (size_t)logits_max, forward->memory);
     int status = open_vectors(&forward->input, forward->normed, tokens_max, config->width);
@@ -160,5 +163,6 @@ void scratch_close(struct forward *forward)
     free(forward->slot_tokens);
     free(forward->expert_slots);
     free(forward->logit_rows);
+    free(forward->read_tokens);
     free(forward->memory);
 }

@@ -84,7 +84,8 @@ static const float *run_on(struct fixture *fixture, int threads, const int32_t *
 {
     struct forward_token batch[TOKENS];
     for (int32_t i = first; i < end; i++)
-        batch[i - first] = (struct forward_token){tokens[i], i, fixture->pages, i == end - 1};
+        batch[i - first] =
+            (struct forward_token){tokens[i], i, fixture->pages, i == end - 1, false};
     forward_run(fixture->forward, threads, batch, end - first);
     return forward_logits(fixture->forward, 0);
 }
@@ -389,13 +390,53 @@ static void experts_do_not_mix_the_texts_of_a_batch(void **state)
     open_fixture(&other, &tiny, NULL, NULL); /* for its pages */
     memcpy(alone, run(&fixture, tokens, 0, EACH), sizeof alone);
     for (int32_t i = 0; i < EACH; i++) {
-        batch[2 * i] = (struct forward_token){tokens[i], i, fixture.pages, i == EACH - 1};
-        batch[2 * i + 1] = (struct forward_token){tokens[i + 50], i, other.pages, false};
+        batch[2 * i] = (struct forward_token){tokens[i], i, fixture.pages, i == EACH - 1, false};
+        batch[2 * i + 1] = (struct forward_token){tokens[i + 50], i, other.pages, false, false};
     }
     forward_run(fixture.forward, 2, batch, 2 * EACH);
     assert_memory_equal(forward_logits(fixture.forward, 0), alone, sizeof alone);
     close_fixture(&other);
     close_fixture(&fixture);
+}
+
+/* The last layer leaves out what nobody reads: logits and states are those of a batch of which
+ * everything is read, in each architecture. */
+static void expect_read_tokens_alone(size_t index)
+{
+    enum { EACH = 40, WIDTH = 512 };
+    const struct tiny_model tiny = variant(index, TENSOR_Q4_0);
+    struct fixture fixture;
+    struct forward_token batch[EACH];
+    int32_t tokens[TOKENS];
+    float all[EACH][TINY_MODEL_VOCABULARY], state[WIDTH], same[WIDTH];
+    fill_tokens(tokens);
+    open_fixture(&fixture, &tiny, NULL, NULL);
+    assert_true(fixture.model.config.width <= WIDTH);
+    for (int32_t i = 0; i < EACH; i++)
+        batch[i] = (struct forward_token){tokens[i], i, fixture.pages, true, false};
+    forward_run(fixture.forward, 2, batch, EACH);
+    for (int32_t i = 0; i < EACH; i++)
+        memcpy(all[i], forward_logits(fixture.forward, i), sizeof all[i]);
+    forward_state(fixture.forward, 7, state);
+    for (int32_t i = 0; i < EACH; i++) {
+        batch[i].wants_logits = i == 3 || i == 10;
+        batch[i].wants_state = i == 7;
+    }
+    for (int threads = 1; threads <= 2; threads++) {
+        forward_run(fixture.forward, threads, batch, EACH);
+        expect_equal(index, "of the first one read", forward_logits(fixture.forward, 0), all[3]);
+        expect_equal(index, "of the last one read", forward_logits(fixture.forward, 1), all[10]);
+        forward_state(fixture.forward, 1, same);
+        assert_memory_equal(same, state, (size_t)fixture.model.config.width * sizeof *same);
+    }
+    close_fixture(&fixture);
+}
+
+static void what_nobody_reads_changes_nothing_that_is_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        expect_read_tokens_alone(i);
 }
 
 /* In phi3 every layer has the window, so that a text's beginning leaves the reach of its end. */
@@ -501,6 +542,7 @@ int main(void)
         cmocka_unit_test(quantised_models_are_near_the_textbook),
         cmocka_unit_test(logits_depend_on_no_cut_no_thread_and_no_kernel),
         cmocka_unit_test(experts_do_not_mix_the_texts_of_a_batch),
+        cmocka_unit_test(what_nobody_reads_changes_nothing_that_is_read),
         cmocka_unit_test(what_left_all_windows_is_not_read),
         cmocka_unit_test(frequencies_follow_the_formulas),
         cmocka_unit_test(longer_contexts_take_the_longer_divisors),
