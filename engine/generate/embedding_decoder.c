@@ -84,17 +84,19 @@ static void add_text(struct engine *engine, const struct encoder_text *text,
                      const struct forward_page *pages, int32_t begin, int32_t end)
 {
     const struct embedding_batch *batch = &engine->embedder->batch;
+    const enum config_pooling pooling = engine->model.config.pooling;
     for (int32_t n = begin > text->begin ? begin : text->begin;
          n < end && n < text->begin + text->count; n++)
-        engine->batch[n - begin] = (struct forward_token){.token = batch->tokens.ids[n],
-                                                          .position = n - text->begin,
-                                                          .pages = pages,
-                                                          .wants_state = true};
+        engine->batch[n - begin] = (struct forward_token){
+            .token = batch->tokens.ids[n],
+            .position = n - text->begin,
+            .pages = pages,
+            .wants_state = vectors_needs(pooling, n - text->begin, text->count)};
 }
 
-/* Their states. */
+/* Their states, of which `taken` were of the texts before. */
 static int take_text(struct engine *engine, const struct encoder_text *text, int32_t begin,
-                     int32_t end)
+                     int32_t end, int32_t *taken)
 {
     float *state = engine->embedder->state;
     int status = 0;
@@ -102,7 +104,7 @@ static int take_text(struct engine *engine, const struct encoder_text *text, int
          n < end && n < text->begin + text->count && !status; n++) {
         const int32_t index = n - text->begin;
         if (vectors_needs(engine->model.config.pooling, index, text->count))
-            forward_state(engine->forward, n - begin, state);
+            forward_state(engine->forward, (*taken)++, state);
         status = embedding_take_state(engine, text, index, state);
     }
     return status;
@@ -115,6 +117,7 @@ int embedding_decoder_compute(struct engine *engine)
     const int32_t begin = batch->computed, left = (int32_t)batch->tokens.count - begin;
     const int32_t end = begin + (left < engine->prefill_chunk ? left : engine->prefill_chunk);
     const struct forward_page *pages = embedder->pages;
+    int32_t taken = 0;
     int status = 0;
     for (int32_t i = 0; i < batch->text_count; i++) {
         add_text(engine, &batch->texts[i], pages, begin, end);
@@ -122,7 +125,7 @@ int embedding_decoder_compute(struct engine *engine)
     }
     forward_run(engine->forward, engine->threads_used, engine->batch, end - begin);
     for (int32_t i = 0; i < batch->text_count && !status; i++)
-        status = take_text(engine, &batch->texts[i], begin, end);
+        status = take_text(engine, &batch->texts[i], begin, end, &taken);
     batch->computed = end;
     return status;
 }

@@ -13,9 +13,9 @@
  *
  * vpmaddubsw adds two products of a byte and a signed byte in 16 bits: 4-bit weights allow eight
  * such sums before 32 bits are needed (8 * 2*15*127 = 30480), 5-bit ones four (31496), 6-bit ones
- * two (32004).  For signed bytes the weight's sign moves to the activation (2*128*127 = 32512): one
- * vector by vpsignb, several by take_signs() (at most 2*128*126 and at least -2*128*128, which are
- * 16 bits).
+ * two (32004).  For signed bytes the weight's sign moves to the activation (2*128*127 = 32512):
+ * in direct() by vpsignb, for a panel by take_signs() (at most 2*128*126 and at least -2*128*128,
+ * which are 16 bits).
  */
 #include "math/attention_lanes.h"
 #include "math/avx2_dot.h"
@@ -26,9 +26,10 @@
 #include "math/vector_lanes.h"
 
 enum {
-    TILE = 4,          /* vectors of a tile */
-    PANEL_BANDS = 2,   /* bands of a panel: MATRIX_GRAIN rows */
-    PANEL_BLOCKS = 64, /* of all bands: 20 KiB of the first-level cache */
+    TILE = 4,           /* vectors of a tile */
+    DIRECT_VECTORS = 2, /* that need no panel */
+    PANEL_BANDS = 2,    /* bands of a panel: MATRIX_GRAIN rows */
+    PANEL_BLOCKS = 64,  /* of all bands: 20 KiB of the first-level cache */
     PREFETCH_BYTES_MIN = 6144,
     PREFETCH_TILES = 2, /* of a panel, that prefetch */
 };
@@ -271,9 +272,9 @@ AVX2_INLINE const struct activation_block *vector_of(const struct product *produ
 }
 
 /* Fetch the next `bytes` of what will be read later.  The rows of a band are one run of memory, so
- * that every line is asked for once.  A core has about 20 lines on their way at a time: what asks
- * for more at once waits for them, so half is asked for where blocks are unpacked and half, in
- * small parts, where they are multiplied. */
+ * that each line is asked for where it is first touched.  A core has about 20 lines on their way at
+ * a time: what asks for more at once waits for them, so half is asked for where blocks are unpacked
+ * and half, in small parts, where they are multiplied. */
 AVX2_INLINE void prefetch(const char **ahead, size_t bytes)
 {
     for (size_t line = 0; line < bytes; line += 64)
@@ -292,7 +293,7 @@ AVX2_INLINE const char *prefetch_begin(const struct band *band, size_t bytes)
 /* Up to how many vectors are faster without a panel: where signs are taken off for it, more. */
 AVX2_INLINE int direct_most(enum tensor_type type)
 {
-    return has_flips(type) ? TILE : 2;
+    return has_flips(type) ? TILE : DIRECT_VECTORS;
 }
 
 AVX2_INLINE void direct(enum tensor_type type, const struct product *product, int count)

@@ -59,7 +59,9 @@ static size_t item_bytes(enum tensor_type type)
 
 size_t matrix_bytes(const struct matrix *matrix)
 {
-    return (size_t)(matrix->transposed ? matrix->columns : matrix->rows) * matrix->row_bytes;
+    if (matrix->transposed) /* its stored rows may be parts of longer ones */
+        return (size_t)matrix->columns * (size_t)matrix->rows * item_bytes(matrix->type);
+    return (size_t)matrix->rows * matrix->row_bytes;
 }
 
 struct matrix matrix_rows(const struct matrix *matrix, int32_t first, int32_t count)

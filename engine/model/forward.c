@@ -205,12 +205,14 @@ static void gather_read(struct forward *forward)
 static bool keep_read(const struct worker *worker)
 {
     struct forward *forward = worker->forward;
+    if (forward->read_count == 0)
+        return false;
     if (forward->narrows) {
         if (worker->team->index == 0)
             gather_read(forward);
         threads_barrier(worker->team);
     }
-    return forward->read_count > 0;
+    return true;
 }
 
 static void step(const struct team *team, void *argument)

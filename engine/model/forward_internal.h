@@ -44,7 +44,7 @@ struct forward {
     enum kv_format kv_format;
     const struct forward_token *tokens; /* of this step; in the last layer those that are read */
     int32_t count;
-    int32_t read_count;                /* of them, tokens that want logits or their state */
+    int32_t read_count;                /* tokens of the batch that want logits or their state */
     bool narrows;                      /* some are not read */
     struct forward_token *read_tokens; /* [tokens_max] */
     size_t offsets[CONFIG_LAYERS_MAX]; /* of each layer in its part of a page */
@@ -113,7 +113,7 @@ static inline int32_t key_width(const struct model_config *config)
 size_t scratch_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
                      int32_t context, int threads);
 
-/* Fill in everything below `ropes`.  Returns 0 or -ENOMEM; scratch_close() either way. */
+/* Fill in `logit_rows`, `read_tokens` and everything below `ropes`.  Returns 0 or -ENOMEM; scratch_close() either way. */
 int scratch_open(struct forward *forward, int32_t tokens_max, int32_t logits_max, int32_t context);
 void scratch_close(struct forward *forward);
 

@@ -8,6 +8,7 @@
 enum {
     TAKEN_WORK_MIN = 2 << 20,  /* from which on parts are taken: less is done before that pays */
     PART_WORK_MIN = 128 << 10, /* of a part: where it begins, memory is waited for */
+    PARTS_MIN = 4,             /* for each thread, whatever their size */
 };
 
 bool product_is_quantised(const struct matrix *matrix)
@@ -75,8 +76,10 @@ bool product_take(const struct worker *worker, int turn, int32_t items, int grai
         return turn == 0;
     }
     const size_t grain_work = work / (size_t)items * (size_t)grain + 1;
-    const size_t grains = (PART_WORK_MIN + grain_work - 1) / grain_work;
-    return threads_take(worker->team, turn, items, grain * (int)grains, begin, end);
+    const int grains = (int)((PART_WORK_MIN + grain_work - 1) / grain_work);
+    const int most = items / (grain * PARTS_MIN * worker->team->count);
+    return threads_take(worker->team, turn, items, grain * larger(smaller(grains, most), 1), begin,
+                        end);
 }
 
 /* This thread's tokens of x += after(projected). */

@@ -399,11 +399,21 @@ static void experts_do_not_mix_the_texts_of_a_batch(void **state)
     close_fixture(&fixture);
 }
 
+static void forget_pages(struct fixture *fixture)
+{
+    for (size_t i = 0; i < PAGES * FORWARD_PARTS; i++) {
+        void *memory = fixture->pages[i / FORWARD_PARTS].parts[i % FORWARD_PARTS];
+        if (memory)
+            memset(memory, 0xFF,
+                   forward_part_bytes(&fixture->model.config, i % FORWARD_PARTS, KV_F16));
+    }
+}
+
 /* The last layer leaves out what nobody reads: logits and states are those of a batch of which
- * everything is read, in each architecture. */
+ * everything is read, also behind a part of which nothing is. */
 static void expect_read_tokens_alone(size_t index)
 {
-    enum { EACH = 40, WIDTH = 512 };
+    enum { UNREAD = 20, EACH = 40, WIDTH = 512 };
     const struct tiny_model tiny = variant(index, TENSOR_Q4_0);
     struct fixture fixture;
     struct forward_token batch[EACH];
@@ -417,15 +427,17 @@ static void expect_read_tokens_alone(size_t index)
     forward_run(fixture.forward, 2, batch, EACH);
     for (int32_t i = 0; i < EACH; i++)
         memcpy(all[i], forward_logits(fixture.forward, i), sizeof all[i]);
-    forward_state(fixture.forward, 7, state);
+    forward_state(fixture.forward, 27, state);
     for (int32_t i = 0; i < EACH; i++) {
-        batch[i].wants_logits = i == 3 || i == 10;
-        batch[i].wants_state = i == 7;
+        batch[i].wants_logits = i == 23 || i == 30;
+        batch[i].wants_state = i == 27;
     }
     for (int threads = 1; threads <= 2; threads++) {
-        forward_run(fixture.forward, threads, batch, EACH);
-        expect_equal(index, "of the first one read", forward_logits(fixture.forward, 0), all[3]);
-        expect_equal(index, "of the last one read", forward_logits(fixture.forward, 1), all[10]);
+        forget_pages(&fixture);
+        forward_run(fixture.forward, threads, batch, UNREAD);
+        forward_run(fixture.forward, threads, batch + UNREAD, EACH - UNREAD);
+        expect_equal(index, "of the first one read", forward_logits(fixture.forward, 0), all[23]);
+        expect_equal(index, "of the last one read", forward_logits(fixture.forward, 1), all[30]);
         forward_state(fixture.forward, 1, same);
         assert_memory_equal(same, state, (size_t)fixture.model.config.width * sizeof *same);
     }
