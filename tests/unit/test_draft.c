@@ -33,9 +33,9 @@ static int32_t guess(struct text_so_far *text, int32_t most)
     return draft_write(&text->draft, text->tokens, text->count, most, 0);
 }
 
-static void assert_guess(struct text_so_far *text, const char *letters)
+static void assert_guess(const struct text_so_far *text, int32_t count, const char *letters)
 {
-    for (int32_t i = 0; letters[i]; i++)
+    for (int32_t i = 0; i < count; i++)
         assert_int_equal(text->tokens[text->count + i], letters[i]);
 }
 
@@ -43,33 +43,37 @@ static void nothing_is_guessed_of_a_text_without_repetition(void **state)
 {
     (void)state;
     struct text_so_far text = {.draft = draft_new()};
-    say(&text, "abcdefghijklmnopqrstuvwxyzab");
+    say(&text, "abcdefghijklmnopqrstuvwxyzacbdcedfe");
     assert_int_equal(text.draft.next, 0);
     assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), 0);
 }
 
-static void what_followed_the_latest_time_is_guessed_once_guesses_are_right(void **state)
+static void what_followed_the_latest_time_is_guessed(void **state)
 {
     (void)state;
     struct text_so_far text = {.draft = draft_new()};
-    say(&text, "one fine day the sun rose. one fine");
-    assert_true(text.draft.next > 0);
-    say(&text, " day the ");
+    say(&text, "12 ducks. A fox met 12");
+    assert_true(guess(&text, DRAFT_TOKENS_MAX) > 0); /* from the first time on */
+    say(&text, " ducks. ");
+    const int32_t short_count = guess(&text, DRAFT_TOKENS_MAX);
+    assert_in_range(short_count, 1, DRAFT_TOKENS_MAX - 1); /* few were right so far */
+    assert_guess(&text, short_count, "A fox met");
+    say(&text, "A fox met 12 ducks. A ");
     assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), DRAFT_TOKENS_MAX);
-    assert_guess(&text, "sun rose");
+    assert_guess(&text, DRAFT_TOKENS_MAX, "fox met ");
     assert_int_equal(guess(&text, 3), 3);
     assert_int_equal(guess(&text, 0), 0);
-    say(&text, "moon shone on the s"); /* "the " occurred twice: before the moon, too */
-    assert_int_equal(text.tokens[text.draft.next], 'u');
+    say(&text, "fog. Here is the foe, Ofo"); /* "fo" occurred several times, in "foe" the last */
+    assert_int_equal(text.tokens[text.draft.next], 'e');
 }
 
 static void a_short_cycle_is_guessed_beyond_its_length(void **state)
 {
     (void)state;
     struct text_so_far text = {.draft = draft_new()};
-    say(&text, "xyxyxyxyxyxyxyxyxy");
+    say(&text, "xyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxyxy");
     assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), DRAFT_TOKENS_MAX);
-    assert_guess(&text, "xyxyxyxy");
+    assert_guess(&text, DRAFT_TOKENS_MAX, "xyxyxyxy");
 }
 
 static void wrong_guesses_end_the_drafts_and_right_ones_bring_them_back(void **state)
@@ -86,6 +90,35 @@ static void wrong_guesses_end_the_drafts_and_right_ones_bring_them_back(void **s
     assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), 0);
     say(&text, "aaaaaaaaaaaaaaaaaaaa");
     assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), DRAFT_TOKENS_MAX);
+}
+
+/* What a text costs in which nothing is ever right: "ab" comes again and again, and what follows is
+ * new each time. */
+static void few_wrong_guesses_are_made_in_a_new_text(void **state)
+{
+    (void)state;
+    struct text_so_far text = {.draft = draft_new()};
+    int wrong = 0;
+    say(&text, "ab");
+    for (char other = '0'; other < 'Z'; other++) {
+        say(&text, (char[]){other, 'a', 'b', 0});
+        assert_true(text.draft.next > 0);
+        wrong += guess(&text, DRAFT_TOKENS_MAX) > 0;
+        assert_in_range(guess(&text, DRAFT_TOKENS_MAX), 0, wrong == 1 ? 2 : 1);
+    }
+    assert_int_equal(wrong, 6);
+    assert_int_equal(guess(&text, DRAFT_TOKENS_MAX), 0);
+}
+
+/* What other sequences get from a step has to be worth waiting for a longer one. */
+static void company_makes_drafts_shorter(void **state)
+{
+    (void)state;
+    struct text_so_far text = {.draft = draft_new()};
+    say(&text, "xyxyxyxyxyxy");
+    const int32_t alone = guess(&text, DRAFT_TOKENS_MAX);
+    const int32_t beside = draft_write(&text.draft, text.tokens, text.count, DRAFT_TOKENS_MAX, 1);
+    assert_in_range(beside, 1, alone - 1);
 }
 
 /* ---- answers ---- */
@@ -306,9 +339,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_guessed_of_a_text_without_repetition),
-        cmocka_unit_test(what_followed_the_latest_time_is_guessed_once_guesses_are_right),
+        cmocka_unit_test(what_followed_the_latest_time_is_guessed),
         cmocka_unit_test(a_short_cycle_is_guessed_beyond_its_length),
         cmocka_unit_test(wrong_guesses_end_the_drafts_and_right_ones_bring_them_back),
+        cmocka_unit_test(few_wrong_guesses_are_made_in_a_new_text),
+        cmocka_unit_test(company_makes_drafts_shorter),
         cmocka_unit_test(a_text_that_repeats_takes_fewer_steps),
         cmocka_unit_test(drawn_answers_are_the_same),
         cmocka_unit_test(an_answer_ends_in_the_middle_of_a_draft),
