@@ -4,129 +4,137 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* Does `a` come before `b` in an order? */
-typedef bool before(const struct candidate *a, const struct candidate *b);
+enum {
+    SORTED_MAX = 32,     /* candidates that are sorted, not divided any more */
+    DIVISIONS_MAX = 100, /* far more than an honest row needs; then all that is left is sorted */
+};
 
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
-    return a->logit > b->logit || (a->logit == b->logit && a->token < b->token);
+    return a->order > b->order || (a->order == b->order && a->token < b->token);
 }
 
-/* For the time of candidates_keep_typical() a logit holds the distance from the typical. */
-static bool is_nearer(const struct candidate *a, const struct candidate *b)
+static void swap(struct candidate *a, struct candidate *b)
 {
-    return a->logit < b->logit || (a->logit == b->logit && a->token < b->token);
+    const struct candidate moved = *a;
+    *a = *b;
+    *b = moved;
 }
 
 /* Restore a heap whose root is the last of the order, below `at`. */
-static void sift_down(struct candidate *heap, int32_t count, int32_t at, before *comes_first)
+static void sift_down(struct candidate *heap, int32_t count, int32_t at)
 {
     struct candidate moved = heap[at];
     for (int32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && comes_first(&heap[child], &heap[child + 1]))
+        if (child + 1 < count && is_better(&heap[child], &heap[child + 1]))
             child++;
-        if (!comes_first(&moved, &heap[child]))
+        if (!is_better(&moved, &heap[child]))
             break;
         heap[at] = heap[child];
     }
     heap[at] = moved;
 }
 
-static void make_heap(struct candidate *heap, int32_t count, before *comes_first)
+static void sort(struct candidate *items, int32_t count)
 {
     for (int32_t at = count / 2 - 1; at >= 0; at--)
-        sift_down(heap, count, at, comes_first);
-}
-
-static void sort(struct candidate *items, int32_t count, before *comes_first)
-{
-    make_heap(items, count, comes_first);
+        sift_down(items, count, at);
     for (int32_t last = count - 1; last > 0; last--) {
-        struct candidate moved = items[0];
-        items[0] = items[last];
-        items[last] = moved;
-        sift_down(items, last, 0, comes_first);
+        swap(&items[0], &items[last]);
+        sift_down(items, last, 0);
     }
 }
 
 void candidates_sort(struct candidates *candidates)
 {
-    sort(candidates->items, candidates->count, is_better);
+    sort(candidates->items, candidates->count);
 }
 
-/* A heap of the best so far, whose root is what a token has to beat.  Most tokens lose that one
- * comparison. */
-int32_t candidates_gather(const float *logits, int32_t count, float floor, int32_t limit,
-                          struct candidate *room)
+/* Put the median of the first, the middle and the last one at the end. */
+static void place_pivot(struct candidate *items, int32_t count)
 {
-    int32_t kept = 0, token = 0;
-    for (; token < count && kept < limit; token++)
-        if (logits[token] >= floor)
-            room[kept++] = (struct candidate){.logit = logits[token], .token = token};
-    if (token == count) /* all of them, in the order of the vocabulary */
-        return kept;
-    make_heap(room, kept, is_better);
-    for (; token < count; token++)
-        if (logits[token] > room[0].logit) { /* an equal one comes later in the order */
-            room[0] = (struct candidate){.logit = logits[token], .token = token};
-            sift_down(room, kept, 0, is_better);
-        }
-    return kept;
+    struct candidate *first = items, *middle = items + count / 2, *last = items + count - 1;
+    if (is_better(middle, first))
+        swap(first, middle);
+    if (is_better(last, first))
+        swap(first, last);
+    if (is_better(middle, last))
+        swap(middle, last);
 }
 
-void candidates_weigh(struct candidates *candidates, float best, float temperature)
+/* Divide three or more into those up to a pivot, which is among these, and those behind it (Hoare's
+ * scheme).  Returns how many the first ones are, not all, and their weight. */
+static int32_t divide(struct candidate *items, int32_t count, double *weight)
 {
-    candidates->total = 0;
-    for (int32_t i = 0; i < candidates->count; i++) {
-        struct candidate *item = &candidates->items[i];
-        item->weight = exp(((double)item->logit - (double)best) / (double)temperature);
-        candidates->total += item->weight;
+    place_pivot(items, count);
+    const struct candidate pivot = items[count - 1];
+    int32_t left = 0, right = count - 1;
+    for (;; left++) {
+        while (is_better(&items[left], &pivot)) /* the pivot ends it */
+            left++;
+        do
+            right--;
+        while (right > left && is_better(&pivot, &items[right]));
+        if (right <= left)
+            break;
+        swap(&items[left], &items[right]);
     }
+    swap(&items[left], &items[count - 1]);
+    *weight = 0;
+    for (int32_t i = 0; i <= left; i++)
+        *weight += (double)items[i].weight;
+    return left + 1;
 }
 
-/* The first ones whose weights reach `share` of the total, at least one. */
-static void keep_share(struct candidates *candidates, double share)
+/* Bring the fewest of the best, at least one, whose weights reach `enough` to the front.  Returns
+ * how many they are. */
+static int32_t cut(struct candidate *items, int32_t count, double enough, double *sum)
 {
-    const double enough = share * candidates->total;
-    double sum = 0;
-    int32_t kept = 0;
-    while (kept < candidates->count && (kept == 0 || sum < enough))
-        sum += candidates->items[kept++].weight;
-    candidates->count = kept;
-    candidates->total = sum;
+    int32_t begin = 0, end = count;
+    *sum = 0;
+    for (int i = 0; i < DIVISIONS_MAX && end - begin > SORTED_MAX; i++) {
+        double weight;
+        const int32_t middle = begin + divide(items + begin, end - begin, &weight);
+        if (*sum + weight >= enough) {
+            end = middle;
+        } else {
+            *sum += weight;
+            begin = middle;
+        }
+    }
+    sort(items + begin, end - begin);
+    while (begin < end && (begin == 0 || *sum < enough))
+        *sum += (double)items[begin++].weight;
+    return begin;
+}
+
+int32_t candidates_keep_best(struct candidate *items, int32_t count, int32_t limit)
+{
+    double sum;
+    return count <= limit ? count : cut(items, count, limit, &sum);
 }
 
 void candidates_keep_nucleus(struct candidates *candidates, double top_p)
 {
-    /* Of n candidates, those below (1 - p) / n have less than 1 - p together: none is needed.  A
-     * little less than that, so that equal ones do not all fall below their own rounded mean. */
-    const double least = 0.999 * candidates->total * (1 - top_p) / candidates->count;
-    int32_t possible = 0;
-    for (int32_t i = 0; i < candidates->count; i++)
-        if (candidates->items[i].weight >= least)
-            candidates->items[possible++] = candidates->items[i];
-    candidates->count = possible;
-    candidates_sort(candidates);
-    keep_share(candidates, top_p);
+    candidates->count =
+        cut(candidates->items, candidates->count, top_p * candidates->total, &candidates->total);
 }
 
-static double surprise(const struct candidates *candidates, int32_t index)
-{
-    return -log(candidates->items[index].weight / candidates->total);
-}
-
+/* The surprise is (best - logit) / temperature + log(total), and the entropy its mean; so they are
+ * as far apart as the logit and its mean, but for the temperature. */
 void candidates_keep_typical(struct candidates *candidates, double typical_p)
 {
-    double entropy = 0;
+    struct candidate *items = candidates->items;
+    double sum = 0, product = 0;
+    for (int32_t i = 0; i < candidates->count; i++) {
+        sum += (double)items[i].weight;
+        product += (double)items[i].weight * (double)items[i].order;
+    }
     for (int32_t i = 0; i < candidates->count; i++)
-        if (candidates->items[i].weight > 0)
-            entropy += candidates->items[i].weight / candidates->total * surprise(candidates, i);
+        items[i].order = -(float)fabs((double)items[i].order - product / sum);
+    candidates_keep_nucleus(candidates, typical_p);
     for (int32_t i = 0; i < candidates->count; i++)
-        candidates->items[i].logit = (float)fabs(surprise(candidates, i) - entropy);
-    sort(candidates->items, candidates->count, is_nearer);
-    keep_share(candidates, typical_p);
-    for (int32_t i = 0; i < candidates->count; i++) /* an order that the next rule can read */
-        candidates->items[i].logit = (float)log(candidates->items[i].weight);
+        items[i].order = items[i].weight;
 }
 
 void candidates_keep_probable(struct candidates *candidates, double min_p)
@@ -134,33 +142,24 @@ void candidates_keep_probable(struct candidates *candidates, double min_p)
     double highest = 0, sum = 0;
     int32_t kept = 0;
     for (int32_t i = 0; i < candidates->count; i++)
-        highest = fmax(highest, candidates->items[i].weight);
+        if ((double)candidates->items[i].weight > highest)
+            highest = (double)candidates->items[i].weight;
     for (int32_t i = 0; i < candidates->count; i++)
-        if (candidates->items[i].weight >= min_p * highest) {
-            sum += candidates->items[i].weight;
+        if ((double)candidates->items[i].weight >= min_p * highest) {
+            sum += (double)candidates->items[i].weight;
             candidates->items[kept++] = candidates->items[i];
         }
     candidates->count = kept;
     candidates->total = sum;
 }
 
-void candidates_keep_unsurprising(struct candidates *candidates, double bits)
-{
-    candidates_sort(candidates);
-    double sum = candidates->items[0].weight;
-    int32_t kept = 1;
-    while (kept < candidates->count && surprise(candidates, kept) <= bits * log(2))
-        sum += candidates->items[kept++].weight;
-    candidates->count = kept;
-    candidates->total = sum;
-}
-
 const struct candidate *candidates_pick(const struct candidates *candidates, double at)
 {
-    for (int32_t i = 0; i < candidates->count; i++) {
-        at -= candidates->items[i].weight;
-        if (at < 0)
-            return &candidates->items[i];
-    }
-    return &candidates->items[candidates->count - 1]; /* rounding left a rest */
+    const struct candidate *picked = candidates->items;
+    for (int32_t i = 0; i < candidates->count && at >= 0; i++)
+        if (candidates->items[i].weight > 0) { /* rounding may leave a rest behind the last one */
+            picked = &candidates->items[i];
+            at -= (double)picked->weight;
+        }
+    return picked;
 }

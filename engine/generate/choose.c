@@ -98,11 +98,12 @@ int engine_choose(struct engine *engine, struct sequence *sequence, float *logit
         if (allowed <= 0)
             return allowed ? failed(allowed, error) : 0;
     }
-    *token = sampler_choose(&sequence->sampler, engine->kernels, logits, count, engine->candidates);
+    *token = sampler_choose(&sequence->sampler, engine->kernels, logits, count, engine->room);
     if (*token < 0)
         return error_set(error, EIO, "%s", reason(sequence, logits, count));
     if (sequence->wants_logprobs)
-        *logprobs = logprobs_read(engine->own_logits, count, *token, sequence->logprobs);
+        *logprobs = logprobs_read(engine->kernels, engine->own_logits, count, *token,
+                                  sequence->logprobs, engine->room);
     int status = constraint ? constraint_accept(constraint, *token, error) : 0;
     return status ? failed(status, error) : 0;
 }

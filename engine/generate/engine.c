@@ -81,9 +81,9 @@ static int open_generation(struct engine *engine, const struct engine_options *o
     engine->window = forward_window(config);
     prefix_open(&engine->prefix, &engine->kv, options->prefix_cache, engine->window);
     engine->batch = memory_try((size_t)batch, sizeof *engine->batch);
-    engine->candidates = memory_try((size_t)config->vocabulary, sizeof *engine->candidates);
+    const bool has_room = odds_room_open(&engine->room, config->vocabulary);
     engine->own_logits = memory_try((size_t)config->vocabulary, sizeof *engine->own_logits);
-    if (!engine->batch || !engine->candidates || !engine->own_logits)
+    if (!engine->batch || !has_room || !engine->own_logits)
         return error_set(error, ENOMEM, "no memory for a batch");
     return forward_open(&engine->model, engine->kernels, engine->threads, batch,
                         ENGINE_SEQUENCES_MAX, options->context, options->kv_format,
@@ -205,7 +205,7 @@ void engine_close(struct engine *engine)
     if (engine->gguf)
         gguf_close(engine->gguf);
     free(engine->piece);
-    free(engine->candidates);
+    odds_room_close(&engine->room);
     free(engine->own_logits);
     free(engine->dry_breakers);
     token_trie_close(engine->trie);

@@ -38,11 +38,11 @@ struct engine {
 
     struct forward_token *batch; /* [prefill_chunk + ENGINE_SEQUENCES_MAX] */
     int32_t batch_count;
-    struct candidate *candidates; /* [vocabulary] */
-    float *own_logits;            /* [vocabulary]: a row as the model gave it, for logprobs */
-    uint64_t *dry_breakers;       /* one bit a token; NULL until a request asks for DRY */
-    struct token_trie *trie;      /* NULL until a request has a grammar */
-    char *piece;                  /* [piece_bytes_max]: one decoded token */
+    struct odds_room room;   /* for the choice of a token */
+    float *own_logits;       /* [vocabulary]: a row as the model gave it, for logprobs */
+    uint64_t *dry_breakers;  /* one bit a token; NULL until a request asks for DRY */
+    struct token_trie *trie; /* NULL until a request has a grammar */
+    char *piece;             /* [piece_bytes_max]: one decoded token */
     size_t piece_bytes_max;
 
     struct sequence *running[ENGINE_SEQUENCES_MAX]; /* the oldest first */

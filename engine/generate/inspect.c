@@ -27,8 +27,8 @@ static uint64_t scratch_bytes(const struct model_config *config,
     if (embedding_is_for(config))
         return embedding_bytes(config, options);
     return forward_bytes(config, batch, ENGINE_SEQUENCES_MAX, options->context, options->threads) +
-           (uint64_t)batch * sizeof(struct forward_token) +
-           (uint64_t)config->vocabulary * (sizeof(struct candidate) + sizeof(float));
+           (uint64_t)batch * sizeof(struct forward_token) + odds_room_bytes(config->vocabulary) +
+           (uint64_t)config->vocabulary * sizeof(float);
 }
 
 static uint64_t text_bytes(const struct engine *engine)

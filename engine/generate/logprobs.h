@@ -6,6 +6,7 @@
 #define GENERATE_LOGPROBS_H
 
 #include "base/sampling.h"
+#include "generate/odds.h"
 
 struct logprob {
     int32_t token;
@@ -19,9 +20,9 @@ struct logprobs {
 };
 
 /* The log softmax of logits[count], as they left the model, at `chosen` and at the `top_count` (at
- * most SAMPLING_LOGPROBS_MAX) best; summed in double precision.  At least one logit must be a
- * number and none +infinity. */
-struct logprobs logprobs_read(const float *logits, int32_t count, int32_t chosen,
-                              int32_t top_count);
+ * most SAMPLING_LOGPROBS_MAX) best; to 1e-6.  At least one logit must be a number and none
+ * +infinity. */
+struct logprobs logprobs_read(const struct kernels *kernels, const float *logits, int32_t count,
+                              int32_t chosen, int32_t top_count, struct odds_room room);
 
 #endif

@@ -3,10 +3,8 @@
 
 #include "math/vector.h"
 
+#include <float.h>
 #include <math.h>
-
-/* exp(-50) times the largest vocabulary is below what a double can tell from nothing. */
-#define WEIGHT_EXPONENT_MIN (-50.0)
 
 static uint64_t split_mix(uint64_t *state)
 {
@@ -62,21 +60,54 @@ static bool is_share(float share)
     return share > 0 && share < 1;
 }
 
-/* Draw among tokens whose surprise is at most mu, then move mu by what the drawn one surprised. */
-static int32_t choose_by_mirostat(struct sampler *sampler, struct candidates *candidates)
+/* Draw among tokens whose surprise is at most mu, or take the best; then move mu by what the drawn
+ * one surprised. */
+static int32_t choose_by_mirostat(struct sampler *sampler, const struct odds *odds, int32_t best)
 {
     const struct sampling *sampling = &sampler->sampling;
-    candidates_keep_unsurprising(candidates, sampler->mirostat_mu);
-    const struct candidate *chosen =
-        candidates_pick(candidates, draw(sampler->random) * candidates->total);
-    double surprise = -log2(chosen->weight / candidates->total);
+    const double total = odds_sum(odds), at = draw(sampler->random);
+    const double least = fmax(total * exp2(-sampler->mirostat_mu), (double)FLT_MIN);
+    double surprise = 0;
+    if (least <= 1) {
+        struct candidates candidates = odds_gather(odds, (float)least, total);
+        candidates_keep_probable(&candidates, 0); /* now their total is their own */
+        const struct candidate *chosen = candidates_pick(&candidates, at * candidates.total);
+        surprise = -log2((double)chosen->weight / candidates.total);
+        best = chosen->token;
+    }
     sampler->mirostat_mu -=
         (double)sampling->mirostat_eta * (surprise - (double)sampling->mirostat_tau);
-    return chosen->token;
+    return best;
+}
+
+/* The weight below which no token comes through top-p and min-p, or even at all.  A little less
+ * than 1 - p may be missing: equal tokens must not all fall below their own rounded mean. */
+static float least_weight(const struct sampling *sampling, const struct odds *odds, double total)
+{
+    float least = FLT_MIN;
+    if (is_share(sampling->typical_p))
+        return least;
+    if (sampling->top_p < 1)
+        least = fmaxf(least, odds_tail(odds, 0.999 * (1 - (double)sampling->top_p) * total));
+    return fmaxf(least, sampling->min_p);
+}
+
+/* The candidates that top-k leaves, or all that the next rules may leave. */
+static struct candidates first_candidates(const struct sampling *sampling, const struct odds *odds,
+                                          bool limited)
+{
+    if (!limited) {
+        const double total = odds_sum(odds);
+        return odds_gather(odds, least_weight(sampling, odds, total), total);
+    }
+    const double floor = (double)odds->most + VECTOR_EXPONENT_MIN * (double)sampling->temperature;
+    struct candidates best = odds_best(odds, (float)floor, sampling->top_k);
+    odds_weigh(odds, &best);
+    return best;
 }
 
 int32_t sampler_choose(struct sampler *sampler, const struct kernels *kernels, const float *logits,
-                       int32_t count, struct candidate *room)
+                       int32_t count, struct odds_room room)
 {
     const struct sampling *sampling = &sampler->sampling;
     const int32_t best = vector_argmax(kernels, logits, count);
@@ -85,16 +116,18 @@ int32_t sampler_choose(struct sampler *sampler, const struct kernels *kernels, c
     if (sampling->temperature == 0)
         return best;
 
-    const float highest = logits[best];
-    float floor = (float)((double)highest + WEIGHT_EXPONENT_MIN * (double)sampling->temperature);
-    bool limited = sampling->mirostat == 0 && sampling->top_k > 0 && sampling->top_k < count;
-    struct candidates candidates = {.items = room};
-    candidates.count =
-        candidates_gather(logits, count, floor, limited ? sampling->top_k : count, room);
-    candidates_weigh(&candidates, highest, sampling->temperature);
+    const struct odds odds =
+        odds_of(kernels, logits, count, logits[best], sampling->temperature, room);
     if (sampling->mirostat)
-        return choose_by_mirostat(sampler, &candidates);
-    if (is_share(sampling->typical_p))
+        return choose_by_mirostat(sampler, &odds, best);
+    const bool limited = sampling->top_k > 0 && sampling->top_k < count;
+    const bool typical = is_share(sampling->typical_p);
+    if (!limited && !typical && sampling->top_p >= 1 && sampling->min_p <= 0) {
+        const double total = odds_sum(&odds);
+        return odds_pick(&odds, draw(sampler->random) * total);
+    }
+    struct candidates candidates = first_candidates(sampling, &odds, limited);
+    if (typical)
         candidates_keep_typical(&candidates, (double)sampling->typical_p);
     if (sampling->top_p < 1)
         candidates_keep_nucleus(&candidates, (double)sampling->top_p);

@@ -7,14 +7,14 @@
  * Owns:     nothing: struct sampler is a plain value.  The biases, the breakers and the room for
  *           candidates are the caller's; one room serves all sequences, one after the other.
  * Promise:  the same logits, parameters and seed give the same token; no row of numbers, finite or
- *           not, leads outside the vocabulary.  top-k never sorts the vocabulary.
+ *           not, leads outside the vocabulary.  No rule sorts the vocabulary.
  * Threads:  one thread a sampler and a room.
  * Source:   base/sampling.h; xoshiro256** and splitmix64 (Blackman and Vigna 2018).
  */
 #ifndef GENERATE_SAMPLER_H
 #define GENERATE_SAMPLER_H
 
-#include "generate/candidates.h"
+#include "generate/odds.h"
 #include "generate/penalties.h"
 #include "math/kernels.h"
 
@@ -36,9 +36,9 @@ void sampler_saw(struct sampler *sampler, int32_t token);
 /* Change logits[count] as the biases and penalties say. */
 void sampler_penalise(const struct sampler *sampler, float *logits, int32_t count);
 
-/* Choose from logits[count].  `room` has space for `count` candidates.  Returns the token, or -1
- * when one is not a number or none is finite. */
+/* Choose from logits[count].  Returns the token, or -1 when one is not a number or none is finite.
+ */
 int32_t sampler_choose(struct sampler *sampler, const struct kernels *kernels, const float *logits,
-                       int32_t count, struct candidate *room);
+                       int32_t count, struct odds_room room);
 
 #endif

@@ -46,7 +46,9 @@ struct kernels {
     void (*gelu)(float *x, int32_t width);
     void (*gelu_erf)(float *x, int32_t width);
     void (*softmax)(float *x, int32_t count);
-    int32_t (*argmax)(const float *x, int32_t count);
+    float (*largest)(const float *x, int32_t count);
+    float (*weigh)(float *weights, const float *x, int32_t count, float most, float factor);
+    int32_t (*find)(int32_t *found, const float *x, int32_t count, float least);
     void (*attend)(const struct attention *attention);
 };
 
@@ -56,7 +58,8 @@ struct kernels {
     .quantise = quantise, .multiply = multiply, .rms_norm = rms_norm, .layer_norm = layer_norm,    \
     .add = add, .add_scaled = add_scaled, .scale = scale, .soft_cap = soft_cap,                    \
     .silu_multiply = silu_multiply, .gelu_multiply = gelu_multiply, .gelu = gelu,                  \
-    .gelu_erf = gelu_erf, .softmax = softmax, .argmax = argmax, .attend = attend
+    .gelu_erf = gelu_erf, .softmax = softmax, .largest = largest, .weigh = weigh, .find = find,    \
+    .attend = attend
 
 extern const struct kernels kernels_portable;
 #ifdef __x86_64__

@@ -65,9 +65,42 @@ void vector_softmax(const struct kernels *kernels, float *x, int32_t count)
     kernels->softmax(x, count);
 }
 
+float vector_largest(const struct kernels *kernels, const float *x, int32_t count)
+{
+    return kernels->largest(x, count);
+}
+
+float vector_weigh(const struct kernels *kernels, float *weights, const float *x, int32_t count,
+                   float most, float factor)
+{
+    return kernels->weigh(weights, x, count, most, factor);
+}
+
+int32_t vector_find(const struct kernels *kernels, int32_t *found, const float *x, int32_t count,
+                    float least)
+{
+    return kernels->find(found, x, count, least);
+}
+
+/* By parts, so that what is searched for the index is one of them. */
 int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count)
 {
-    return count > 0 ? kernels->argmax(x, count) : -1;
+    enum { PART = 2048 };
+    float most = -INFINITY;
+    int32_t at = -1;
+    for (int32_t begin = 0; begin < count; begin += PART) {
+        const int32_t left = count - begin;
+        const float found = kernels->largest(x + begin, left < PART ? left : PART);
+        if (isnan(found))
+            return -1;
+        if (found > most) {
+            most = found;
+            at = begin;
+        }
+    }
+    while (at >= 0 && x[at] < most)
+        at++;
+    return at;
 }
 
 double vector_log_sum_exp(const float *x, int32_t count)

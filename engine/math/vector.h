@@ -51,8 +51,26 @@ void vector_gelu_erf(const struct kernels *kernels, float *x, int32_t width);
 /* x[i] = exp(x[i]) / sum over j of exp(x[j]), all relative to the largest */
 void vector_softmax(const struct kernels *kernels, float *x, int32_t count);
 
-/* The index of the largest value, the lowest one of equals; -1 when any value is NaN or none is
- * finite. */
+/* The largest of x[count], NaN when any is NaN; count is at least 1. */
+float vector_largest(const struct kernels *kernels, const float *x, int32_t count);
+
+/* Values of a long vector that are looked at together. */
+enum { VECTOR_RUN = 256 };
+
+/* exp(-50) times the largest vocabulary is below what a double can tell from nothing. */
+#define VECTOR_EXPONENT_MIN (-50.0)
+
+/* weights[i] = exp((x[i] - most) * factor), 0 where the exponent is below VECTOR_EXPONENT_MIN.
+ * Returns their sum, which is as precise as a float of at most VECTOR_RUN values is: to 1e-6. */
+float vector_weigh(const struct kernels *kernels, float *weights, const float *x, int32_t count,
+                   float most, float factor);
+
+/* Where x[i] is at least `least`, ascending; `found` has room for `count`.  Returns how often. */
+int32_t vector_find(const struct kernels *kernels, int32_t *found, const float *x, int32_t count,
+                    float least);
+
+/* The index of the largest value, the lowest one of equals; -1 when any value is NaN or all are
+ * -infinity. */
 int32_t vector_argmax(const struct kernels *kernels, const float *x, int32_t count);
 
 /* log(sum(exp(x))), in double. */

@@ -6,6 +6,7 @@
 #define MATH_VECTOR_LANES_H
 
 #include "math/lanes.h"
+#include "math/vector.h"
 
 static void rms_norm(float *out, const float *x, const float *weight, int32_t width, float epsilon)
 {
@@ -132,32 +133,56 @@ static void softmax(float *x, int32_t count)
     scale(x, 1.0f / lanes_sum(sum), count);
 }
 
-/* The largest value first, with a sum of x - x that is 0 only when every x is finite. */
-static int32_t argmax(const float *x, int32_t count)
+/* Beside the largest a sum of x - x, which is 0 unless an x is NaN or infinity; a token that may
+ * not come has -infinity, so that this one counts as a number here. */
+static float largest(const float *x, int32_t count)
 {
-    struct lanes largest = lanes_set(-INFINITY), odd = lanes_set(0);
+    const struct lanes lowest = lanes_set(-FLT_MAX);
+    struct lanes most = lanes_set(-INFINITY), odd = lanes_set(0);
     for (int32_t i = 0; i < count; i += LANES) {
         struct lanes a = lanes_load_part(x + i, count - i, x[0]);
-        largest = lanes_max(largest, a);
-        odd = lanes_add(odd, lanes_subtract(a, a));
+        struct lanes number = lanes_max(lowest, a); /* in this order NaN stays */
+        most = lanes_max(a, most);
+        odd = lanes_add(odd, lanes_subtract(number, number));
     }
-    float most = lanes_largest(largest);
-    if (!(lanes_sum(odd) == 0)) {
-        int32_t finite = 0;
-        most = -INFINITY;
-        for (int32_t i = 0; i < count; i++) {
+    if (!(lanes_sum(odd) == 0))
+        for (int32_t i = 0; i < count; i++)
             if (isnan(x[i]))
-                return -1;
-            finite += isfinite(x[i]) != 0;
-            most = x[i] > most ? x[i] : most;
-        }
-        if (finite == 0)
-            return -1;
+                return NAN;
+    return lanes_largest(most);
+}
+
+static float weigh(float *weights, const float *x, int32_t count, float most, float factor)
+{
+    const struct lanes highest = lanes_set(most), slope = lanes_set(factor), zero = lanes_set(0);
+    const struct lanes floor = lanes_set((float)VECTOR_EXPONENT_MIN);
+    struct lanes sum = zero;
+    for (int32_t i = 0; i < count; i += LANES) {
+        struct lanes a = lanes_load_part(x + i, count - i, -INFINITY);
+        a = lanes_multiply(lanes_subtract(a, highest), slope);
+        a = lanes_where_less(a, floor, zero, lanes_exp(a));
+        sum = lanes_add(sum, a);
+        lanes_store_part(weights + i, a, count - i);
     }
-    for (int32_t i = 0; i < count; i++)
-        if (x[i] == most)
-            return i;
-    return -1;
+    return lanes_sum(sum);
+}
+
+/* Sixteen at a time are passed over. */
+static int32_t find(int32_t *found, const float *x, int32_t count, float least)
+{
+    const struct lanes lowest = lanes_set(least), zero = lanes_set(0), one = lanes_set(1);
+    int32_t hits = 0;
+    for (int32_t i = 0; i < count; i += LANES) {
+        const struct lanes a = lanes_load_part(x + i, count - i, -INFINITY);
+        const int32_t end = count - i < LANES ? count : i + LANES;
+        if (lanes_sum(lanes_where_less(a, lowest, zero, one)) == 0)
+            continue;
+        for (int32_t k = i; k < end; k++) { /* no branch, which could not be predicted */
+            found[hits] = k;
+            hits += x[k] >= least;
+        }
+    }
+    return hits;
 }
 
 #endif

@@ -309,17 +309,21 @@ enum operation {
     GELU,
     GELU_ERF,
     SOFTMAX,
-    ARGMAX,
+    LARGEST,
+    WEIGH,
+    FIND,
     OPERATIONS,
 };
 static const char *const operation_names[OPERATIONS] = {
-    "rms_norm",      "layer_norm",    "add",  "add_scaled", "scale",   "soft_cap",
-    "silu_multiply", "gelu_multiply", "gelu", "gelu_erf",   "softmax", "argmax",
+    "rms_norm",      "layer_norm", "add",      "add_scaled", "scale",   "soft_cap", "silu_multiply",
+    "gelu_multiply", "gelu",       "gelu_erf", "softmax",    "largest", "weigh",    "find",
 };
 
 static void apply(const struct kernels *kernels, enum operation operation, float *out,
                   const float *x, const float *y, int32_t width)
 {
+    int32_t found[WIDTH_MAX], hits;
+    float sum;
     memcpy(out, x, (size_t)width * sizeof *out);
     switch (operation) {
     case RMS_NORM:
@@ -355,8 +359,17 @@ static void apply(const struct kernels *kernels, enum operation operation, float
     case SOFTMAX:
         kernels->softmax(out, width);
         break;
-    case ARGMAX:
-        out[0] = (float)kernels->argmax(x, width);
+    case LARGEST:
+        out[0] = kernels->largest(x, width);
+        break;
+    case WEIGH:
+        sum = kernels->weigh(out, x, width, 1.5f, 0.7f);
+        out[0] += sum;
+        break;
+    case FIND:
+        hits = kernels->find(found, x, width, 0.4f);
+        for (int32_t i = 0; i < hits; i++)
+            out[i] = (float)found[i];
         break;
     case OPERATIONS:
         break;

@@ -137,7 +137,11 @@ static void logprobs_are_those_of_the_model(void **state)
 {
     (void)state;
     const float logits[4] = {logf(1), logf(4), -INFINITY, logf(3)};
-    struct logprobs report = logprobs_read(logits, 4, 0, 3);
+    const struct kernels *kernels;
+    struct odds_room room;
+    assert_int_equal(kernels_choose("portable", &kernels, NULL), 0);
+    assert_true(odds_room_open(&room, 4));
+    struct logprobs report = logprobs_read(kernels, logits, 4, 0, 3, room);
     assert_int_equal(report.chosen.token, 0);
     assert_true(fabsf(report.chosen.logprob - logf(0.125f)) < 1e-6f);
     assert_int_equal(report.top_count, 3);
@@ -145,10 +149,12 @@ static void logprobs_are_those_of_the_model(void **state)
     assert_true(fabsf(report.top[0].logprob - logf(0.5f)) < 1e-6f);
     assert_int_equal(report.top[1].token, 3);
     assert_int_equal(report.top[2].token, 0);
-    report = logprobs_read(logits, 4, 2, 0);
+    report = logprobs_read(kernels, logits, 4, 2, 0, room);
     assert_int_equal(report.top_count, 0);
     assert_true(isinf(report.chosen.logprob));
-    assert_int_equal(logprobs_read(logits, 4, 1, SAMPLING_LOGPROBS_MAX).top_count, 4);
+    report = logprobs_read(kernels, logits, 4, 1, SAMPLING_LOGPROBS_MAX, room);
+    assert_int_equal(report.top_count, 4);
+    odds_room_close(&room);
 }
 
 int main(void)

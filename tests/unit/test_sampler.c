@@ -20,7 +20,7 @@ static const struct sampling plain = {
 /* Room for a row, and the kernels that search it. */
 struct fixture {
     const struct kernels *kernels;
-    struct candidate room[WORDS_MAX];
+    struct odds_room room;
     float logits[WORDS_MAX];
     int counts[WORDS_MAX];
 };
@@ -29,12 +29,15 @@ static int open_fixture(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     *state = fixture;
-    return !fixture || kernels_choose("portable", &fixture->kernels, NULL);
+    return !fixture || !odds_room_open(&fixture->room, WORDS_MAX) ||
+           kernels_choose("portable", &fixture->kernels, NULL);
 }
 
 static int close_fixture(void **state)
 {
-    free(*state);
+    struct fixture *fixture = *state;
+    odds_room_close(&fixture->room);
+    free(fixture);
     return 0;
 }
 
@@ -176,9 +179,11 @@ static void a_nucleus_of_nothing_keeps_one_of_equals(void **state)
     for (int count = 1; count <= 40; count++)
         for (int step = 1; step < 100; step++) {
             struct candidates candidates = {.items = items, .count = count};
-            for (int i = 0; i < count; i++)
-                items[i] = (struct candidate){.token = i, .logit = -0.01f * (float)step};
-            candidates_weigh(&candidates, 0, 1);
+            const float weight = expf(-0.01f * (float)step);
+            for (int i = 0; i < count; i++) {
+                items[i] = (struct candidate){.token = i, .weight = weight};
+                candidates.total += (double)weight;
+            }
             candidates_keep_nucleus(&candidates, 0);
             assert_int_equal(candidates.count, 1);
         }

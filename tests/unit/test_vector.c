@@ -56,6 +56,24 @@ static void expect_equal_families(const struct kernels *portable, const struct k
     }
 }
 
+/* What the choice of a token is made of. */
+static void expect_equal_odds(const struct kernels *portable, const struct kernels *fast,
+                              const float *x, int32_t width)
+{
+    float a[WIDTH_MAX], b[WIDTH_MAX];
+    int32_t c[WIDTH_MAX], d[WIDTH_MAX];
+    const float most = vector_largest(portable, x, width);
+    assert_true(most == vector_largest(fast, x, width));
+    for (float factor = 0.1f; factor < 100; factor *= 5) {
+        float sum = vector_weigh(portable, a, x, width, most, factor);
+        assert_true(sum == vector_weigh(fast, b, x, width, most, factor));
+        assert_memory_equal(a, b, (size_t)width * sizeof *a);
+    }
+    const int32_t hits = vector_find(portable, c, x, width, most - 20);
+    assert_int_equal(hits, vector_find(fast, d, x, width, most - 20));
+    assert_memory_equal(c, d, (size_t)hits * sizeof *c);
+}
+
 static void expect_equal_for_every_width(const struct kernels *portable, const struct kernels *fast)
 {
     float x[WIDTH_MAX], y[WIDTH_MAX], a[WIDTH_MAX], b[WIDTH_MAX];
@@ -76,6 +94,7 @@ static void expect_equal_for_every_width(const struct kernels *portable, const s
         assert_memory_equal(a, b, bytes);
         expect_equal_families(portable, fast, x, y, width);
         assert_int_equal(vector_argmax(portable, a, width), vector_argmax(fast, a, width));
+        expect_equal_odds(portable, fast, x, width);
     }
 }
 

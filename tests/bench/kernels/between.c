@@ -7,6 +7,7 @@
 #include "math/matrix.h"
 #include "math/vector.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,7 @@ struct choosing {
     struct bench *bench;
     struct sampler sampler;
     float *logits;
-    struct candidate *room;
+    struct odds_room room;
 };
 
 static void choose(const struct team *team, void *argument)
@@ -157,22 +158,66 @@ static void choose(const struct team *team, void *argument)
     sampler_choose(&job->sampler, job->bench->kernels, job->logits, VOCABULARY, job->room);
 }
 
-static void print_sampling(struct bench *bench, const char *name, double temperature, int32_t top_k)
+/* Logits as even as they come, which is the worst case, or a few likely tokens before a normal
+ * distribution of the others, as a model gives them. */
+static void make_logits(float *logits, bool even)
 {
-    struct sampling sampling = sampling_plain();
-    sampling.temperature = temperature;
-    sampling.top_k = top_k;
-    struct choosing job = {bench, sampler_new(&sampling), room(sizeof(float) * VOCABULARY),
-                           room(sizeof(struct candidate) * VOCABULARY)};
     uint32_t state = 1;
     for (int32_t i = 0; i < VOCABULARY; i++) {
-        state = state * 1664525u + 1013904223u;
-        job.logits[i] = (float)(state >> 8) / (1 << 21) - 4.0f;
+        float sum = 0;
+        for (int k = 0; k < (even ? 1 : 12); k++) {
+            state = state * 1664525u + 1013904223u;
+            sum += (float)(state >> 8) / (1 << 24);
+        }
+        logits[i] = even ? sum * 8 - 4 : (sum - 6) * 2.5f;
     }
-    printf("sampling, %-10s %7.0f us of %d logits\n", name,
-           bench_seconds(bench, 1, choose, &job) * 1e6, VOCABULARY);
+    for (int32_t i = 0; !even && i < 30; i++)
+        logits[i * 5003] = 18.0f - 4 * log2f((float)(i + 1));
+}
+
+static void print_sampling(struct bench *bench, const char *name, struct sampling sampling)
+{
+    double us[2];
+    struct choosing job = {.bench = bench,
+                           .sampler = sampler_new(&sampling),
+                           .logits = room(sizeof(float) * VOCABULARY)};
+    if (!odds_room_open(&job.room, VOCABULARY))
+        abort();
+    for (int even = 0; even < 2; even++) {
+        make_logits(job.logits, even);
+        us[even] = bench_seconds(bench, 1, choose, &job) * 1e6;
+    }
+    printf("sampling, %-20s %7.0f us of %d logits, %7.0f of even ones\n", name, us[0], VOCABULARY,
+           us[1]);
     free(job.logits);
-    free(job.room);
+    odds_room_close(&job.room);
+}
+
+static void print_samplings(struct bench *bench)
+{
+    struct sampling sampling = sampling_plain();
+    print_sampling(bench, "greedy", sampling);
+    sampling.temperature = 0.8f;
+    print_sampling(bench, "all", sampling);
+    sampling.top_k = 40;
+    print_sampling(bench, "top-k 40", sampling);
+    sampling.top_k = 1000;
+    print_sampling(bench, "top-k 1000", sampling);
+    sampling.top_k = 0;
+    sampling.min_p = 0.05f;
+    print_sampling(bench, "min-p 0.05", sampling);
+    sampling.top_p = 0.95f;
+    print_sampling(bench, "top-p 0.95 and min-p", sampling);
+    sampling.min_p = 0;
+    print_sampling(bench, "top-p 0.95", sampling);
+    sampling.top_p = 1;
+    sampling.typical_p = 0.95f;
+    print_sampling(bench, "typical-p 0.95", sampling);
+    sampling.typical_p = 1;
+    sampling.mirostat = 2;
+    sampling.mirostat_tau = 5;
+    sampling.mirostat_eta = 0.1f;
+    print_sampling(bench, "mirostat", sampling);
 }
 
 void bench_between(struct bench *bench)
@@ -208,7 +253,5 @@ void bench_between(struct bench *bench)
     printf("barrier, %d threads   %6.2f us\n", threads,
            bench_seconds(bench, threads, meet, NULL) * 1e6 / BARRIERS);
     printf("an empty run         %6.2f us\n", bench_seconds(bench, threads, nothing, NULL) * 1e6);
-    print_sampling(bench, "greedy", 0, 0);
-    print_sampling(bench, "top-k 40", 0.8, 40);
-    print_sampling(bench, "all", 0.8, 0);
+    print_samplings(bench);
 }
