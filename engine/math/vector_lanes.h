@@ -149,7 +149,7 @@ static float largest(const float *x, int32_t count)
         for (int32_t i = 0; i < count; i++)
             if (isnan(x[i]))
                 return NAN;
-    return lanes_largest(most);
+    return lanes_largest(most) + 0.0f; /* a comparison may leave a denormal as it is, or not */
 }
 
 static float weigh(float *weights, const float *x, int32_t count, float most, float factor)
