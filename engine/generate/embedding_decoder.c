@@ -103,7 +103,7 @@ static int take_text(struct engine *engine, const struct encoder_text *text, int
     for (int32_t n = begin > text->begin ? begin : text->begin;
          n < end && n < text->begin + text->count && !status; n++) {
         const int32_t index = n - text->begin;
-        if (vectors_needs(engine->model.config.pooling, index, text->count))
+        if (engine->batch[n - begin].wants_state)
             forward_state(engine->forward, (*taken)++, state);
         status = embedding_take_state(engine, text, index, state);
     }

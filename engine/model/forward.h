@@ -2,7 +2,8 @@
  *
  * A step runs as one parallel region: each thread walks all layers and meets the others at
  * barriers, five a layer for a single token and nine otherwise; two more where a norm follows each
- * half, one more in the last layer where some tokens are not read, up to nine more where a router chooses experts.
+ * half, one more in the last layer where some tokens are not read, up to nine more where a router
+ * chooses experts.
  *
  * Owns:     the scratch of a step, all of it allocated at opening for the largest batch.
  * Promise:  a token's logits depend on its sequence alone: every sum runs inside one function of

@@ -113,7 +113,8 @@ static inline int32_t key_width(const struct model_config *config)
 size_t scratch_bytes(const struct model_config *config, int32_t tokens_max, int32_t logits_max,
                      int32_t context, int threads);
 
-/* Fill in `logit_rows`, `read_tokens` and everything below `ropes`.  Returns 0 or -ENOMEM; scratch_close() either way. */
+/* Fill in `logit_rows`, `read_tokens` and everything below `ropes`.  Returns 0 or -ENOMEM;
+ * scratch_close() either way. */
 int scratch_open(struct forward *forward, int32_t tokens_max, int32_t logits_max, int32_t context);
 void scratch_close(struct forward *forward);
 

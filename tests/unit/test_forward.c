@@ -32,6 +32,17 @@ struct fixture {
     struct forward_page pages[PAGES];
 };
 
+/* Half-precision NaNs: slots that are not written don't count. */
+static void forget_pages(struct fixture *fixture)
+{
+    for (size_t i = 0; i < PAGES * FORWARD_PARTS; i++) {
+        void *memory = fixture->pages[i / FORWARD_PARTS].parts[i % FORWARD_PARTS];
+        if (memory)
+            memset(memory, 0xFF,
+                   forward_part_bytes(&fixture->model.config, i % FORWARD_PARTS, KV_F16));
+    }
+}
+
 static void open_fixture(struct fixture *fixture, const struct tiny_model *tiny,
                          const float *rope_factors, const char *kernels_name)
 {
@@ -62,9 +73,9 @@ static void open_fixture(struct fixture *fixture, const struct tiny_model *tiny,
             continue;
         void *memory = aligned_alloc(4096, kv_round(bytes));
         assert_non_null(memory);
-        memset(memory, 0xFF, bytes); /* half-precision NaNs: unwritten slots don't count */
         fixture->pages[i / FORWARD_PARTS].parts[part] = memory;
     }
+    forget_pages(fixture);
 }
 
 static void close_fixture(struct fixture *fixture)
@@ -397,16 +408,6 @@ static void experts_do_not_mix_the_texts_of_a_batch(void **state)
     assert_memory_equal(forward_logits(fixture.forward, 0), alone, sizeof alone);
     close_fixture(&other);
     close_fixture(&fixture);
-}
-
-static void forget_pages(struct fixture *fixture)
-{
-    for (size_t i = 0; i < PAGES * FORWARD_PARTS; i++) {
-        void *memory = fixture->pages[i / FORWARD_PARTS].parts[i % FORWARD_PARTS];
-        if (memory)
-            memset(memory, 0xFF,
-                   forward_part_bytes(&fixture->model.config, i % FORWARD_PARTS, KV_F16));
-    }
 }
 
 /* The last layer leaves out what nobody reads: logits and states are those of a batch of which
