@@ -256,19 +256,15 @@ AVX2_INLINE void store_rows(float *y, __m256 f, int32_t rows)
     }
 }
 
-AVX2_INLINE __m256 load_rows(const float *y, int32_t rows)
-{
-    float all[BAND] = {0};
-    if (rows >= BAND)
-        return _mm256_loadu_ps(y);
-    if (rows > 0)
-        memcpy(all, y, (size_t)rows * sizeof *y);
-    return _mm256_loadu_ps(all);
-}
-
 AVX2_INLINE const struct activation_block *vector_of(const struct product *product, int32_t n)
 {
     return product->activations->block + (size_t)n * product->activations->blocks;
+}
+
+/* Where row `row` of vector n's results is. */
+AVX2_INLINE float *results_of(const struct product *product, int32_t n, int32_t row)
+{
+    return product->y + (size_t)n * product->y_stride + row;
 }
 
 /* Fetch the next `bytes` of what will be read later.  The rows of a band are one run of memory, so
@@ -324,8 +320,7 @@ AVX2_INLINE void direct(enum tensor_type type, const struct product *product, in
         }
 #pragma GCC unroll 4
         for (int n = 0; n < count; n++)
-            store_rows(product->y + (size_t)n * product->y_stride + row, f[n][0],
-                       product->row_end - row);
+            store_rows(results_of(product, n, row), f[n][0], product->row_end - row);
     }
 }
 
@@ -340,23 +335,25 @@ struct panel {
     size_t ahead_bytes; /* with each block of a tile */
 };
 
-/* The panel's two bands times `count` vectors from `vector` on. */
+/* The panel's two bands times `count` vectors from `vector` on.  All rows of a panel are computed;
+ * where the matrix has fewer, the results go through `edge`. */
 AVX2_INLINE void tile(enum tensor_type type, const struct product *product, struct panel *panel,
                       int32_t vector, int count)
 {
     const struct activation_block *a[TILE];
-    const int32_t row = panel->row;
+    const int32_t rows = product->row_end - panel->row;
     const size_t ahead_bytes = vector < PREFETCH_TILES * TILE ? panel->ahead_bytes : 0;
-    float *y[TILE];
+    float edge[TILE][MATRIX_GRAIN] = {0}, *y[TILE];
     __m256 f[TILE][PANEL_BANDS];
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++) {
         a[n] = vector_of(product, vector + n) + panel->first;
-        y[n] = product->y + (size_t)(vector + n) * product->y_stride + row;
+        y[n] = results_of(product, vector + n, panel->row);
+        _mm_prefetch((const char *)(y[n] + TILE * product->y_stride), _MM_HINT_T0);
+        if (rows < MATRIX_GRAIN)
+            y[n] = memcpy(edge[n], y[n], (size_t)rows * sizeof(float));
         for (int r = 0; r < PANEL_BANDS; r++)
-            f[n][r] = panel->first == 0
-                          ? _mm256_setzero_ps()
-                          : load_rows(y[n] + r * BAND, product->row_end - row - r * BAND);
+            f[n][r] = panel->first == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(y[n] + r * BAND);
     }
     for (size_t b = 0; b < panel->blocks; b++) {
         const struct block *block = panel->block + b * (size_t)panel_stride(type);
@@ -366,7 +363,9 @@ AVX2_INLINE void tile(enum tensor_type type, const struct product *product, stru
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++)
         for (int r = 0; r < PANEL_BANDS; r++)
-            store_rows(y[n] + r * BAND, f[n][r], product->row_end - row - r * BAND);
+            _mm256_storeu_ps(y[n] + r * BAND, f[n][r]);
+    for (int n = 0; rows < MATRIX_GRAIN && n < count; n++)
+        memcpy(results_of(product, vector + n, panel->row), edge[n], (size_t)rows * sizeof(float));
 }
 
 AVX2_INLINE void tiles(enum tensor_type type, const struct product *product, struct panel *panel)
