@@ -335,6 +335,13 @@ struct panel {
     size_t ahead_bytes; /* with each block of a tile */
 };
 
+/* The first `rows` of a panel's results; the others are 0. */
+static float *copy_of_edge(float edge[MATRIX_GRAIN], const float *y, int32_t rows)
+{
+    memset(edge, 0, MATRIX_GRAIN * sizeof *edge);
+    return memcpy(edge, y, (size_t)rows * sizeof *edge);
+}
+
 /* The panel's two bands times `count` vectors from `vector` on.  All rows of a panel are computed;
  * where the matrix has fewer, the results go through `edge`. */
 AVX2_INLINE void tile(enum tensor_type type, const struct product *product, struct panel *panel,
@@ -343,7 +350,7 @@ AVX2_INLINE void tile(enum tensor_type type, const struct product *product, stru
     const struct activation_block *a[TILE];
     const int32_t rows = product->row_end - panel->row;
     const size_t ahead_bytes = vector < PREFETCH_TILES * TILE ? panel->ahead_bytes : 0;
-    float edge[TILE][MATRIX_GRAIN] = {0}, *y[TILE];
+    float edge[TILE][MATRIX_GRAIN], *y[TILE];
     __m256 f[TILE][PANEL_BANDS];
 #pragma GCC unroll 4
     for (int n = 0; n < count; n++) {
@@ -351,7 +358,7 @@ AVX2_INLINE void tile(enum tensor_type type, const struct product *product, stru
         y[n] = results_of(product, vector + n, panel->row);
         _mm_prefetch((const char *)(y[n] + TILE * product->y_stride), _MM_HINT_T0);
         if (rows < MATRIX_GRAIN)
-            y[n] = memcpy(edge[n], y[n], (size_t)rows * sizeof(float));
+            y[n] = copy_of_edge(edge[n], y[n], rows);
         for (int r = 0; r < PANEL_BANDS; r++)
             f[n][r] = panel->first == 0 ? _mm256_setzero_ps() : _mm256_loadu_ps(y[n] + r * BAND);
     }
