@@ -6,8 +6,9 @@
 # Each round runs our `bench` and then the given llama-bench: a prompt of 512 tokens, 128 tokens of
 # decoding, and 8 sequences of 128 tokens together where llama-batched-bench lies beside it.  Prints
 # the median of each and their ratio, and writes every figure with the machine's description to
-# FILE.json.  INFERFS_KERNELS chooses our kernels, as always.  Needs a build in build/, jq, and a
-# machine that does nothing else: the load and the time stolen by other guests are recorded.
+# FILE.json.  Both programs read a first prompt that does not count.  INFERFS_KERNELS chooses our
+# kernels, as always.  Needs a build in build/, jq, and a machine that does nothing else: the load
+# and the time stolen by other guests are recorded.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")/../.." && pwd)
