@@ -175,9 +175,45 @@ static void make_logits(float *logits, bool even)
         logits[i * 5003] = 18.0f - 4 * log2f((float)(i + 1));
 }
 
-static void print_sampling(struct bench *bench, const char *name, struct sampling sampling)
+/* What is chosen by; all else is as in sampling_plain(). */
+struct setting {
+    const char *name;
+    float temperature;
+    int32_t top_k;
+    float min_p, top_p, typical_p;
+    int32_t mirostat;
+};
+
+static const struct setting settings[] = {
+    {"greedy", 0, 0, 0, 1, 1, 0},
+    {"all", 0.8f, 0, 0, 1, 1, 0},
+    {"top-k 40", 0.8f, 40, 0, 1, 1, 0},
+    {"top-k 1000", 0.8f, 1000, 0, 1, 1, 0},
+    {"min-p 0.05", 0.8f, 0, 0.05f, 1, 1, 0},
+    {"top-p 0.95 and min-p", 0.8f, 0, 0.05f, 0.95f, 1, 0},
+    {"top-p 0.95", 0.8f, 0, 0, 0.95f, 1, 0},
+    {"typical-p 0.95", 0.8f, 0, 0, 1, 0.95f, 0},
+    {"mirostat", 0.8f, 0, 0, 1, 1, 2},
+};
+
+static struct sampling sampling_of(const struct setting *setting)
+{
+    struct sampling sampling = sampling_plain();
+    sampling.temperature = setting->temperature;
+    sampling.top_k = setting->top_k;
+    sampling.min_p = setting->min_p;
+    sampling.top_p = setting->top_p;
+    sampling.typical_p = setting->typical_p;
+    sampling.mirostat = setting->mirostat;
+    sampling.mirostat_tau = 5;
+    sampling.mirostat_eta = 0.1f;
+    return sampling;
+}
+
+static void print_sampling(struct bench *bench, const struct setting *setting)
 {
     double us[2];
+    const struct sampling sampling = sampling_of(setting);
     struct choosing job = {.bench = bench,
                            .sampler = sampler_new(&sampling),
                            .logits = room(sizeof(float) * VOCABULARY)};
@@ -187,37 +223,10 @@ static void print_sampling(struct bench *bench, const char *name, struct samplin
         make_logits(job.logits, even);
         us[even] = bench_seconds(bench, 1, choose, &job) * 1e6;
     }
-    printf("sampling, %-20s %7.0f us of %d logits, %7.0f of even ones\n", name, us[0], VOCABULARY,
-           us[1]);
+    printf("sampling, %-20s %7.0f us of %d logits, %7.0f of even ones\n", setting->name, us[0],
+           VOCABULARY, us[1]);
     free(job.logits);
     odds_room_close(&job.room);
-}
-
-static void print_samplings(struct bench *bench)
-{
-    struct sampling sampling = sampling_plain();
-    print_sampling(bench, "greedy", sampling);
-    sampling.temperature = 0.8f;
-    print_sampling(bench, "all", sampling);
-    sampling.top_k = 40;
-    print_sampling(bench, "top-k 40", sampling);
-    sampling.top_k = 1000;
-    print_sampling(bench, "top-k 1000", sampling);
-    sampling.top_k = 0;
-    sampling.min_p = 0.05f;
-    print_sampling(bench, "min-p 0.05", sampling);
-    sampling.top_p = 0.95f;
-    print_sampling(bench, "top-p 0.95 and min-p", sampling);
-    sampling.min_p = 0;
-    print_sampling(bench, "top-p 0.95", sampling);
-    sampling.top_p = 1;
-    sampling.typical_p = 0.95f;
-    print_sampling(bench, "typical-p 0.95", sampling);
-    sampling.typical_p = 1;
-    sampling.mirostat = 2;
-    sampling.mirostat_tau = 5;
-    sampling.mirostat_eta = 0.1f;
-    print_sampling(bench, "mirostat", sampling);
 }
 
 void bench_between(struct bench *bench)
@@ -253,5 +262,6 @@ void bench_between(struct bench *bench)
     printf("barrier, %d threads   %6.2f us\n", threads,
            bench_seconds(bench, threads, meet, NULL) * 1e6 / BARRIERS);
     printf("an empty run         %6.2f us\n", bench_seconds(bench, threads, nothing, NULL) * 1e6);
-    print_samplings(bench);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        print_sampling(bench, &settings[i]);
 }
